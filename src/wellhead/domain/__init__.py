@@ -1,0 +1,1 @@
+"""The words and the decisions of the product: plain data and pure functions."""

@@ -1,0 +1,73 @@
+"""A source connection: one customer's configured source, and its status."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from wellhead.domain.jobs import JobStatus, SyncJob
+
+
+class ConnectionStatus(StrEnum):
+    """Computed from the last job; values as on the wire."""
+
+    ACTIVE = "active"
+    PENDING_AUTH = "pending_auth"
+    SYNCING = "syncing"
+    ERROR = "error"
+    NEEDS_REAUTH = "needs_reauth"
+    INACTIVE = "inactive"
+    PENDING_SYNC = "pending_sync"
+
+
+class AuthMethod(StrEnum):
+    """How a connection proves who it is; values as on the wire."""
+
+    DIRECT = "direct"
+    OAUTH_BROWSER = "oauth_browser"
+    OAUTH_TOKEN = "oauth_token"  # noqa: S105  # a method's name, not a secret
+    OAUTH_BYOC = "oauth_byoc"
+    AUTH_PROVIDER = "auth_provider"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceConnection:
+    """The row of a connection; what it holds of credentials is elsewhere."""
+
+    id: UUID
+    organization_id: UUID
+    collection_id: UUID
+    readable_collection_id: str
+    short_name: str
+    name: str
+    created_at: datetime
+    modified_at: datetime
+    description: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    auth_method: AuthMethod = AuthMethod.DIRECT
+    is_authenticated: bool = True
+    is_deleting: bool = False
+    paused_reason: str | None = None
+    cursor: dict[str, Any] | None = None
+    needs_full: bool = False
+    reconciled_at: datetime | None = None
+    schedule_cron: str | None = None
+    next_run_at: datetime | None = None
+
+
+def connection_status(
+    connection: SourceConnection, last_job: SyncJob | None
+) -> ConnectionStatus:
+    """Derive the status in the order the public contract fixes."""
+    if not connection.is_authenticated:
+        return ConnectionStatus.PENDING_AUTH
+    if last_job is None:
+        return ConnectionStatus.ACTIVE
+    if last_job.status in (JobStatus.RUNNING, JobStatus.CANCELLING):
+        return ConnectionStatus.SYNCING
+    if last_job.status is JobStatus.FAILED:
+        if last_job.error_category is not None:
+            return ConnectionStatus.NEEDS_REAUTH
+        return ConnectionStatus.ERROR
+    return ConnectionStatus.ACTIVE

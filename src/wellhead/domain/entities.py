@@ -1,0 +1,75 @@
+"""An entity: one thing in a source, as the source describes it."""
+
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Breadcrumb:
+    """One step of the way from the source's root to an entity."""
+
+    entity_id: str
+    name: str
+    entity_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may see an entity; None for `viewers` means the source does not say."""
+
+    viewers: tuple[str, ...] | None = None
+    is_public: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob:
+    """A file fetched only when its version changed.
+
+    `open` returns a local path that stays valid until the entity was prepared, and
+    raises EntityError or RetryableError. `size` is in bytes, as listed.
+    """
+
+    name: str
+    size: int
+    open: Callable[[], Path]
+    media_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """What a source yields for one thing: identity, metadata, and text or a file.
+
+    `source_version` (etag, revision, mtime and size) equal to the ledger's means the
+    content is not looked at; None means compare content. `name` and `url` are shown
+    to people; `raw` is returned as `raw_source_fields` and must be JSON.
+    """
+
+    type: str
+    source_id: str
+    name: str
+    text: str | None = None
+    blob: Blob | None = None
+    source_version: str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    breadcrumbs: tuple[Breadcrumb, ...] = ()
+    url: str = ""
+    access: Access = field(default_factory=Access)
+    raw: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> bytes:
+        """The 16-byte identity of this entity within its connection."""
+        return entity_key(self.type, self.source_id)
+
+
+def entity_key(entity_type: str, source_id: str) -> bytes:
+    """Return blake2b-128 over type and id, unambiguous and stable over NFC."""
+    kind = unicodedata.normalize("NFC", entity_type).encode("utf-8", "surrogatepass")
+    ident = unicodedata.normalize("NFC", source_id).encode("utf-8", "surrogatepass")
+    return blake2b(kind + b"\x00" + ident, digest_size=16).digest()

@@ -1,0 +1,114 @@
+"""The ports: where more than one implementation ships, and time."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from wellhead.domain.chunks import EntityChunks, Hit, Vectors
+from wellhead.domain.filters import Filter
+
+
+class Clock(Protocol):
+    """Time as an argument."""
+
+    def now(self) -> datetime:
+        """Return the current time, aware, in UTC."""
+        ...
+
+
+class Embedder(Protocol):
+    """Texts in, unit vectors out. Raises RetryableError or EntityError."""
+
+    @property
+    def name(self) -> str:
+        """The model's public name."""
+        ...
+
+    @property
+    def dimension(self) -> int: ...
+
+    @property
+    def chunk_characters(self) -> int:
+        """The longest passage that the model reads whole, in characters."""
+        ...
+
+    async def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one row for each text, in order."""
+        ...
+
+    async def embed_query(self, text: str) -> Vectors:
+        """Return one row."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a query may see before verification: pushed down, so pages fill up."""
+
+    filter: Filter = ()
+    hidden_connections: Sequence[UUID] = field(default=())
+    hidden_jobs: Sequence[UUID] = field(default=())
+
+
+class Index(Protocol):
+    """Where chunks are stored and searched; one table for each collection.
+
+    The index is a cache of the ledger: it may hold more than is committed, never
+    less. Workers only append; deletes and maintain belong to one maintainer at a time.
+    """
+
+    async def append(
+        self, collection_id: UUID, dimension: int, entities: Sequence[EntityChunks]
+    ) -> None:
+        """Append chunks durably; raises when it is not known that they were."""
+        ...
+
+    async def read_vectors(
+        self, collection_id: UUID, versions: Sequence[int]
+    ) -> Mapping[bytes, Vectors]:
+        """Return the vector of each text_hash stored under these versions."""
+        ...
+
+    async def delete_versions(
+        self, collection_id: UUID, versions: Sequence[int]
+    ) -> int:
+        """Remove every chunk of these versions; returns how many there were."""
+        ...
+
+    async def delete_connection(self, collection_id: UUID, connection_id: UUID) -> int:
+        """Remove every chunk of a connection; returns how many there were."""
+        ...
+
+    async def reader(self, collection_id: UUID) -> "IndexReader":
+        """Open the newest state for the legs of one search."""
+        ...
+
+    async def maintain(self, collection_id: UUID) -> None:
+        """Compact, build what indexes the size calls for, drop old table versions."""
+        ...
+
+    def versions(self, collection_id: UUID) -> AsyncIterator[tuple[int, int]]:
+        """Yield (version, chunk count) of everything stored, for scrubbing."""
+        ...
+
+    async def drop(self, collection_id: UUID) -> None:
+        """Remove the collection's table; absent is fine."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class IndexReader(Protocol):
+    """One consistent view of a collection's chunks."""
+
+    async def semantic(self, vector: Vectors, k: int, scope: Scope) -> list[Hit]:
+        """Return the k nearest chunks by cosine; the score is the similarity."""
+        ...
+
+    async def keyword(self, query: str, k: int, scope: Scope) -> list[Hit]:
+        """Return the k best chunks by BM25, any query term; odd queries find none."""
+        ...

@@ -1,0 +1,66 @@
+"""What a search asks and what it answers."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from wellhead.domain.entities import Access, Breadcrumb
+from wellhead.domain.filters import Filter
+
+
+class Strategy(StrEnum):
+    """Which legs of the index answer; values as on the wire."""
+
+    HYBRID = "hybrid"
+    SEMANTIC = "semantic"
+    KEYWORD = "keyword"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstantQuery:
+    """One search of one collection, without a language model.
+
+    With a `viewer`, only entities are found that are public or name it among their
+    viewers; None sees everything.
+    """
+
+    collection_id: UUID
+    query: str
+    strategy: Strategy = Strategy.HYBRID
+    filter: Filter = ()
+    limit: int = 100
+    offset: int = 0
+    viewer: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult:
+    """One chunk of a committed entity, with what the ledger knows of the entity.
+
+    `relevance_score` compares only within one answer: for hybrid 1.0 is first in every
+    leg, for semantic it is the cosine similarity, for keyword the BM25 score.
+    """
+
+    entity_id: str
+    """The chunk's public id: `<original_entity_id>__chunk_<chunk_index>`."""
+    name: str
+    relevance_score: float
+    breadcrumbs: tuple[Breadcrumb, ...] = ()
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    text: str
+    source_name: str
+    entity_type: str
+    sync_id: UUID
+    """The source connection."""
+    sync_job_id: UUID
+    """The job that last wrote the entity."""
+    chunk_index: int
+    original_entity_id: str
+    access: Access = field(default_factory=Access)
+    web_url: str = ""
+    url: str | None = None
+    """Where the file can be downloaded, if it is one."""
+    raw: dict[str, Any] = field(default_factory=dict)
