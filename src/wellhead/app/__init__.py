@@ -1,0 +1,1 @@
+"""The program: settings, wiring, supervisor and command line."""

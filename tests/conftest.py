@@ -1,0 +1,98 @@
+"""What tests share: a PostgreSQL, a fresh database for each test, a still clock."""
+# ruff: noqa: S108
+
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from wellhead.app.postgres import EmbeddedPostgres
+from wellhead.store import migrate
+from wellhead.store.database import connect
+
+# nothing of a test has to survive a power cut
+UNSAFE = {
+    # a query that runs wild must not fill the machine's memory or disk
+    "temp_file_limit": "256MB",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    # and a vacuum in the template would hold up those who clone it
+    "autovacuum": "off",
+}
+
+
+@dataclass
+class StillClock:
+    """A clock that a test sets."""
+
+    at: datetime = field(default=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+
+    def now(self) -> datetime:
+        return self.at
+
+
+@pytest.fixture
+def still_clock() -> StillClock:
+    return StillClock()
+
+
+@pytest.fixture(scope="session")
+def quick_disk() -> Path:
+    """Where servers keep their data: in memory where there is room, else /tmp.
+
+    Not `tmp_path`, which the user that PostgreSQL runs as under root cannot enter.
+    """
+    memory = Path("/dev/shm")
+    if memory.is_dir() and shutil.disk_usage(memory).free > 2 * 2**30:
+        return memory
+    return Path("/tmp")
+
+
+@pytest.fixture(scope="session")
+def postgres(quick_disk: Path) -> Iterator[EmbeddedPostgres]:
+    """One server for each test process; its own database is migrated, to clone from."""
+    folder = Path(tempfile.mkdtemp(prefix="wellhead-test-", dir=quick_disk))
+    folder.chmod(0o711)
+    server = EmbeddedPostgres.ensure(folder, settings=UNSAFE)
+    try:
+        migrate.upgrade(server.url)
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def empty_database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    yield from _database(postgres, "template0")
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
+    """A fresh database with the whole schema."""
+    yield from _database(postgres, "wellhead")
+
+
+def _database(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(postgres.url, dbname="postgres", autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+        url = make_url(postgres.url).set(database=name)
+        yield url.render_as_string(hide_password=False)
+        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[AsyncEngine]:
+    engine = connect(database_url)
+    yield engine
+    await engine.dispose()
