@@ -1,0 +1,311 @@
+"""The index on LanceDB: one table for each collection in a local folder."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import lancedb
+import numpy as np
+import pyarrow as pa  # type: ignore[import-untyped]
+import stamina
+from lancedb.db import AsyncConnection
+from lancedb.query import AsyncStandardQuery, FullTextOperator, MultiMatchQuery
+from lancedb.table import AsyncTable
+
+from wellhead.domain.chunks import EntityChunks, Hit, Vectors
+from wellhead.domain.ports import Scope
+from wellhead.index.lance_files import durable, exclusive, remove_torn_manifests
+from wellhead.index.lance_filter import quoted, scope_predicate
+from wellhead.index.lance_rows import chunk_rows, floats, plain_text, table_schema
+from wellhead.index.lance_upkeep import (
+    KEYWORD_COLUMNS,
+    MAX_TOKEN_LENGTH,
+    TOKENIZER,
+    Upkeep,
+    build_keyword_indexes,
+    maintain_table,
+)
+
+_log = logging.getLogger(__name__)
+_GROUP = 10_000
+_TERMS = 256
+_PROBES = 20
+_HIT_COLUMNS = ["version", "ordinal", "connection_id", "entity_key", "text"]
+_CONFLICT = re.compile(r"commit conflict|too many concurrent writers", re.IGNORECASE)
+
+
+class LanceIndex:
+    """Implements the Index port; several processes may write to one folder.
+
+    A process that uses it must never fork. Tables are opened for each operation
+    (0.2 ms): every operation sees the newest state and nothing grows with their number.
+    """
+
+    def __init__(
+        self, root: Path, connection: AsyncConnection, upkeep: Upkeep | None = None
+    ) -> None:
+        self._root = root
+        self._connection = connection
+        self._upkeep = upkeep or Upkeep()
+
+    @classmethod
+    async def open(
+        cls,
+        root: Path,
+        *,
+        upkeep: Upkeep | None = None,
+        cache_bytes: int = 256 * 1024 * 1024,
+    ) -> "LanceIndex":
+        """Open a local folder; `cache_bytes` bounds indexes held in memory."""
+        session = lancedb.Session(
+            index_cache_size_bytes=cache_bytes,
+            metadata_cache_size_bytes=cache_bytes // 4,
+        )
+        await asyncio.to_thread(root.mkdir, parents=True, exist_ok=True)
+        connection = await lancedb.connect_async(root, session=session)
+        return cls(root, connection, upkeep)
+
+    async def append(
+        self, collection_id: UUID, dimension: int, entities: Sequence[EntityChunks]
+    ) -> None:
+        rows = await asyncio.to_thread(chunk_rows, dimension, entities)
+        if rows.num_rows == 0:
+            return
+        async with durable(self._folder(collection_id)):
+            table = await self._open_or_create(collection_id, dimension)
+            with table:
+                async for attempt in _retries():
+                    with attempt:
+                        await table.add(rows, write_parallelism=1)
+
+    async def read_vectors(
+        self, collection_id: UUID, versions: Sequence[int]
+    ) -> Mapping[bytes, Vectors]:
+        found: dict[bytes, Vectors] = {}
+        async with self._opened(collection_id) as table:
+            if table is None:
+                return found
+            for predicate in _version_groups(versions):
+                query = table.query().where(predicate).select(["text_hash", "vector"])
+                rows = (await query.to_arrow()).combine_chunks()
+                for batch in rows.to_batches():
+                    vectors = batch["vector"].flatten().to_numpy()
+                    hashes = batch["text_hash"].to_pylist()
+                    matrix = vectors.reshape(len(hashes), -1)
+                    rows_of = (memoryview(row) for row in matrix)
+                    found.update(zip(hashes, rows_of, strict=True))
+        return found
+
+    async def delete_versions(
+        self, collection_id: UUID, versions: Sequence[int]
+    ) -> int:
+        return await self._delete(collection_id, _version_groups(versions))
+
+    async def delete_connection(self, collection_id: UUID, connection_id: UUID) -> int:
+        predicate = f"connection_id = {quoted(str(connection_id))}"
+        return await self._delete(collection_id, [predicate])
+
+    async def reader(self, collection_id: UUID) -> "LanceReader":
+        """Open the newest state; the handle never moves on from it."""
+        try:
+            return LanceReader(await self._open(collection_id))
+        except _MissingTableError:
+            return LanceReader(None)
+
+    async def maintain(self, collection_id: UUID) -> None:
+        folder = self._folder(collection_id)
+        async with self._opened(collection_id) as table:
+            if table is None:
+                return
+            async with durable(folder):
+                try:
+                    await maintain_table(table, folder, self._upkeep)
+                except (RuntimeError, ValueError) as error:
+                    if not _is_conflict(error):
+                        raise
+                    _log.info("maintenance met a writer", extra={"table": folder.stem})
+
+    async def versions(self, collection_id: UUID) -> AsyncIterator[tuple[int, int]]:
+        async with self._opened(collection_id) as table:
+            if table is None:
+                return
+            batches = await table.query().select(["version"]).to_batches()
+            parts = [batch["version"].to_numpy() async for batch in batches]
+        if parts:
+            found, counts = np.unique(np.concatenate(parts), return_counts=True)
+            for version, chunks in zip(found, counts, strict=True):
+                yield int(version), int(chunks)
+
+    async def drop(self, collection_id: UUID) -> None:
+        await self._connection.drop_table(collection_id.hex, ignore_missing=True)
+
+    async def close(self) -> None:
+        self._connection.close()  # type: ignore[no-untyped-call]
+
+    def _folder(self, collection_id: UUID) -> Path:
+        return self._root / f"{collection_id.hex}.lance"
+
+    @asynccontextmanager
+    async def _opened(self, collection_id: UUID) -> AsyncIterator[AsyncTable | None]:
+        try:
+            table = await self._open(collection_id)
+        except _MissingTableError:
+            yield None
+            return
+        with table:
+            yield table
+
+    async def _open(self, collection_id: UUID) -> AsyncTable:
+        try:
+            return await self._connection.open_table(collection_id.hex)
+        except ValueError as error:
+            if "was not found" in str(error):
+                raise _MissingTableError from error
+            raise
+        except RuntimeError:
+            folder = self._folder(collection_id)
+            if not await asyncio.to_thread(remove_torn_manifests, folder):
+                raise
+            _log.warning("removed empty manifests", extra={"table": folder.stem})
+            return await self._connection.open_table(collection_id.hex)
+
+    async def _open_or_create(self, collection_id: UUID, dimension: int) -> AsyncTable:
+        with suppress(_MissingTableError):
+            return await self._open(collection_id)
+        # of two that create a table at once, Lance lets the second overwrite the
+        # first along with rows already acknowledged
+        async with exclusive(self._root / "create.lock"):
+            with suppress(_MissingTableError):
+                return await self._open(collection_id)
+            table = await self._connection.create_table(
+                collection_id.hex, schema=table_schema(dimension)
+            )
+            await build_keyword_indexes(table)
+            return table
+
+    async def _delete(self, collection_id: UUID, predicates: Sequence[str]) -> int:
+        removed = 0
+        async with self._opened(collection_id) as table:
+            if table is None:
+                return 0
+            for predicate in predicates:
+                async with durable(self._folder(collection_id)):
+                    async for attempt in _retries():
+                        with attempt:
+                            result: Any = await table.delete(predicate)
+                            removed += result.num_deleted_rows
+        return removed
+
+
+class LanceReader:
+    """Implements the IndexReader port on one table version; None finds nothing."""
+
+    def __init__(self, table: AsyncTable | None) -> None:
+        self._table = table
+
+    async def semantic(self, vector: Vectors, k: int, scope: Scope) -> list[Hit]:
+        if self._table is None or k < 1:
+            return []
+        query = (
+            self._table.query()
+            .nearest_to(floats(vector))
+            .distance_type("cosine")
+            # the next two matter with a vector index only: exact distances again, and
+            # every partition where a narrow scope leaves too few
+            .refine_factor(2)
+            .minimum_nprobes(_PROBES)
+            .maximum_nprobes(0)
+        )
+        rows = await _rows(query, k, scope, "_distance")
+        return _hits(rows, 1.0 - rows["_distance"].to_numpy())
+
+    async def keyword(self, query: str, k: int, scope: Scope) -> list[Hit]:
+        terms = _terms(query)
+        if self._table is None or k < 1 or not terms:
+            return []
+        match = MultiMatchQuery(
+            " ".join(terms),
+            columns=list(KEYWORD_COLUMNS),
+            boosts=None,
+            operator=FullTextOperator.OR,
+        )
+        rows = await _rows(
+            self._table.query().nearest_to_text(match), k, scope, "_score"
+        )
+        return _hits(rows, rows["_score"].to_numpy())
+
+
+class _MissingTableError(Exception):
+    """The collection has no table yet."""
+
+
+async def _rows(
+    query: AsyncStandardQuery, k: int, scope: Scope, score: str
+) -> pa.Table:
+    predicate = scope_predicate(scope)
+    if predicate is not None:
+        query = query.where(predicate)
+    return await query.limit(k).select([*_HIT_COLUMNS, score]).to_arrow()
+
+
+def _hits(
+    rows: pa.Table, scores: "np.ndarray[tuple[int], np.dtype[np.float32]]"
+) -> list[Hit]:
+    version, ordinal = rows["version"].to_numpy(), rows["ordinal"].to_numpy()
+    order = np.lexsort((ordinal, version, -scores))
+    columns = [rows[name].to_pylist() for name in _HIT_COLUMNS]
+    return [
+        Hit(
+            version=columns[0][i],
+            ordinal=columns[1][i],
+            connection_id=UUID(columns[2][i]),
+            entity_key=columns[3][i],
+            text=columns[4][i],
+            score=float(scores[i]),
+        )
+        for i in order
+    ]
+
+
+def _terms(query: str) -> list[str]:
+    """Return the query's different words, without stop words if others are there."""
+    words = _words(query, remove_stop_words=True) or _words(
+        query, remove_stop_words=False
+    )
+    return list(dict.fromkeys(words))[:_TERMS]
+
+
+def _words(query: str, *, remove_stop_words: bool) -> list[str]:
+    tokens = lancedb.tokenize(
+        plain_text(query),
+        base_tokenizer=TOKENIZER,
+        max_token_length=MAX_TOKEN_LENGTH,
+        # the table does both, in this order, and doing them twice is not the same
+        stem=False,
+        ascii_folding=False,
+        remove_stop_words=remove_stop_words,
+    )
+    return [token.text for token in tokens]
+
+
+def _version_groups(versions: Sequence[int]) -> list[str]:
+    return [
+        f"version IN ({', '.join(map(str, versions[start : start + _GROUP]))})"
+        for start in range(0, len(versions), _GROUP)
+    ]
+
+
+def _retries() -> AsyncIterator[stamina.Attempt]:
+    """Try again after a commit conflict: Lance then wrote nothing."""
+    return stamina.retry_context(
+        on=_is_conflict, attempts=10, timeout=60, wait_initial=0.05, wait_max=3
+    )
+
+
+def _is_conflict(error: Exception) -> bool:
+    return _CONFLICT.search(str(error)) is not None
