@@ -1,0 +1,1 @@
+"""The sync protocol: from items of a source to committed chunks."""

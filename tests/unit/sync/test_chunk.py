@@ -1,0 +1,127 @@
+"""Texts are cut into passages that hold everything and fit."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wellhead.domain.files import TextKind
+from wellhead.sync.chunk import GRAMMARS, WINDOW, _windows, clean, embedding_text, split
+
+KINDS = [(kind, "") for kind in TextKind] + [
+    (TextKind.CODE, f"file{suffix}") for suffix in (".py", ".ts", ".rs")
+]
+PIECES = st.one_of(
+    st.text(max_size=60),
+    st.sampled_from(
+        [
+            "# Heading\n\n",
+            "- item\n",
+            "| a | b |\n|---|---|\n| 1 | 2 |\n",
+            "```py\ndef f():\n    return 1\n```\n",
+            "\n\n\n",
+            "---\n",
+            "def f(x):\n    return [x]\n\n",
+            "<b>bold</b> [link](http://a.b)\n",
+            "\x00",
+            "\ud800",
+            "\u2028\u3000",
+            "word " * 40,
+            "x" * 300,
+        ]
+    ),
+)
+
+
+@pytest.mark.parametrize(("kind", "name"), KINDS)
+@given(pieces=st.lists(PIECES, max_size=12), budget=st.integers(20, 300))
+@settings(max_examples=60, deadline=None)
+def test_passages_fit_and_hold_everything_in_order(
+    kind: TextKind, name: str, pieces: list[str], budget: int
+) -> None:
+    text = "".join(pieces)
+
+    passages = split(text, kind=kind, name=name, budget=budget)
+
+    assert all(passage.strip() for passage in passages)
+    assert all(len(passage) <= budget for passage in passages)
+    assert _visible("".join(passages)) == _visible(clean(text))
+
+
+@pytest.mark.parametrize(("kind", "name"), KINDS)
+@pytest.mark.parametrize("text", ["", " ", "\n\t \r\n", "\u2003\u3000", "\x00", "\x1c"])
+def test_blank_text_has_no_passages(kind: TextKind, name: str, text: str) -> None:
+    assert split(text, kind=kind, name=name, budget=700) == []
+
+
+def test_markdown_is_cut_at_headings() -> None:
+    text = "# One\n\n" + "first " * 60 + "\n\n# Two\n\n" + "second " * 60
+
+    passages = split(text, kind=TextKind.MARKDOWN, name="a.md", budget=500)
+
+    assert [passage[:5] for passage in passages] == ["# One", "# Two"]
+
+
+def test_code_is_cut_between_functions() -> None:
+    body = "".join(f"    value_{n} = {n}\n\n" for n in range(15))
+    text = f"def first():\n{body}\ndef second():\n{body}"
+
+    passages = split(text, kind=TextKind.CODE, name="A/B.PY", budget=450)
+
+    assert [passage.splitlines()[0] for passage in passages] == [
+        "def first():",
+        "def second():",
+    ]
+
+
+@pytest.mark.parametrize("suffix", GRAMMARS)
+def test_every_grammar_loads(suffix: str) -> None:
+    code = "x\n"
+
+    assert split(code, kind=TextKind.CODE, name=f"a{suffix}", budget=700) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "unit"),
+    [
+        (TextKind.TEXT, "", "a"),
+        (TextKind.MARKDOWN, "", "["),
+        (TextKind.MARKDOWN, "", "|a"),
+        (TextKind.CODE, "a.js", "a=1;"),
+        (TextKind.CODE, "a.py", "("),
+    ],
+)
+def test_a_line_without_end_reaches_the_splitter_in_windows(
+    kind: TextKind, name: str, unit: str
+) -> None:
+    text = unit * (WINDOW * 5 // len(unit))
+
+    passages = split(text, kind=kind, name=name, budget=700)
+
+    assert max(map(len, _windows(text))) == WINDOW
+    assert "".join(passages) == text
+
+
+def test_long_text_is_windowed_at_blank_lines() -> None:
+    paragraph = "some words of it " * 20 + "\n\n"
+
+    passages = split(
+        paragraph * (3 * WINDOW // len(paragraph)),
+        kind=TextKind.TEXT,
+        name="",
+        budget=700,
+    )
+
+    assert all(passage.startswith("some words") for passage in passages)
+
+
+def test_stores_can_take_what_is_left() -> None:
+    assert clean("a\x00b \ud83e\udd89 \ud83e.") == "ab 🦉 \ufffd."
+
+
+def test_a_passage_is_embedded_under_its_title() -> None:
+    assert embedding_text("Plan", "We sail.") == "Plan\n\nWe sail."
+    assert embedding_text(" ", "We sail.") == "We sail."
+
+
+def _visible(text: str) -> str:
+    return "".join(text.split())
