@@ -1,0 +1,98 @@
+"""What a source is: the public interface that every connector implements."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from wellhead.domain.connections import AuthMethod
+from wellhead.domain.items import Item, Ref
+
+
+class Config(BaseModel):
+    """Base of config and credential models: unknown fields are refused.
+
+    Mark a secret with `json_schema_extra={"is_secret": True}`; title and description
+    are what people see in forms.
+    """
+
+    model_config = ConfigDict(
+        extra="forbid",
+        str_strip_whitespace=True,
+        hide_input_in_errors=True,  # a mistyped secret must not reach a log
+    )
+
+
+class NoConfig(Config):
+    """For sources with nothing to configure."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceInfo:
+    """How a source presents itself in the catalogue."""
+
+    short_name: str
+    name: str
+    description: str
+    entity_types: tuple[str, ...]
+    auth_methods: tuple[AuthMethod, ...] = (AuthMethod.DIRECT,)
+    labels: tuple[str, ...] = ()
+    supports_continuous: bool = False
+    is_incremental: bool = False
+    """Reads from a cursor; every job with one is incremental unless forced."""
+    yields_deletes: bool = False
+    """Incremental reads tell of deletes, so no ids-only reconcile is needed."""
+    is_demo: bool = False
+
+
+class Source(ABC):
+    """Reads one customer's data: yields items, touches nothing else.
+
+    Construct with validated models. Errors are raised by what should happen next
+    (wellhead.domain.errors): CredentialsError, ConfigError, RetryableError,
+    CursorInvalidError; one thing that cannot be read is yielded as Failure.
+    Blocking work belongs in a thread (`asyncio.to_thread`); CancelledError means stop.
+    """
+
+    info: ClassVar[SourceInfo]
+    config_model: ClassVar[type[Config]] = NoConfig
+    credentials_model: ClassVar[type[Config]] = NoConfig
+
+    def __init__(self, config: Any, credentials: Any) -> None:
+        """Keep the validated models (subclasses name their types); do no I/O."""
+        self.config = config
+        self.credentials = credentials
+
+    @classmethod
+    def create(cls, config: dict[str, Any], credentials: dict[str, Any]) -> Self:
+        """Validate both and construct. Raises pydantic.ValidationError."""
+        return cls(
+            cls.config_model.model_validate(config),
+            cls.credentials_model.model_validate(credentials),
+        )
+
+    @abstractmethod
+    async def check(self) -> None:
+        """Prove that a job could start now; raises CredentialsError or ConfigError."""
+
+    @abstractmethod
+    def read(self, cursor: dict[str, Any] | None) -> AsyncIterator[Item]:
+        """Yield the source's items, with a cursor only what changed since.
+
+        A cursor is the token of a past Checkpoint. After a crash a job calls this
+        again with its own last checkpoint, also within a full listing, so a token
+        must say how to go on with that listing.
+        """
+
+    def fetch(self, refs: Sequence[Ref]) -> AsyncIterator[Item] | None:  # noqa: ARG002
+        """Yield these entities anew (Upsert, Delete or Failure), None if it cannot."""
+        return None
+
+    def ids(self) -> AsyncIterator[Item] | None:
+        """Yield ScopeStart, Seen… and ScopeEnd of all that lives, None if it cannot."""
+        return None
+
+    async def close(self) -> None:  # noqa: B027  # most sources hold nothing open
+        """Release connections and temporary files."""

@@ -1,0 +1,131 @@
+"""What people configure of a PostgreSQL database."""
+
+import re
+from enum import StrEnum
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import Field, field_validator, model_validator
+
+from wellhead.sources.base import Config
+
+_SELECT = re.compile(r"(select|with|values|table)\b", re.IGNORECASE)
+
+
+class SSLMode(StrEnum):
+    """How the connection is protected, in PostgreSQL's own words."""
+
+    DISABLE = "disable"
+    PREFER = "prefer"
+    REQUIRE = "require"
+    VERIFY_CA = "verify-ca"
+    VERIFY_FULL = "verify-full"
+
+
+class PostgreSQLConfig(Config):
+    url: str | None = Field(
+        None,
+        title="URL",
+        description=(
+            "postgresql://user@host:port/database instead of the fields below, "
+            "without the password."
+        ),
+    )
+    host: str = Field("localhost", title="Host", description="Name of the server.")
+    port: int = Field(5432, ge=1, le=65_535, title="Port", description="Usually 5432.")
+    database: str | None = Field(
+        None, title="Database", description="Name of the database."
+    )
+    ssl_mode: SSLMode | None = Field(
+        None,
+        title="SSL mode",
+        description="Whether the connection must be encrypted and checked.",
+    )
+    schemas: list[str] = Field(
+        default_factory=lambda: ["public"],
+        min_length=1,
+        title="Schemas",
+        description="Schemas whose tables are read, unless tables are named.",
+    )
+    tables: list[str] = Field(
+        default_factory=list,
+        title="Tables",
+        description="Tables or views to read, as table or schema.table.",
+    )
+    query: str | None = Field(
+        None,
+        title="Query",
+        description="One SELECT to read instead of tables; it needs ID columns.",
+    )
+    id_columns: list[str] = Field(
+        default_factory=list,
+        title="ID columns",
+        description="Columns that identify a row; by default the primary key.",
+    )
+    title_column: str | None = Field(
+        None,
+        title="Title column",
+        description="Column with a row's name; by default the first text column.",
+    )
+    text_columns: list[str] = Field(
+        default_factory=list,
+        title="Text columns",
+        description="Columns to search in; by default all that hold text.",
+    )
+    updated_at_column: str | None = Field(
+        None,
+        title="Updated-at column",
+        description=(
+            "Time of a row's last change, so that later runs read only what "
+            "changed; updated_at and modified_at are found by themselves."
+        ),
+    )
+    page_size: int = Field(
+        500, ge=1, le=10_000, title="Page size", description="Rows read at a time."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _holds_no_password(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        try:
+            parts = conninfo_to_dict(url)
+        except ProgrammingError:
+            raise ValueError("is not a PostgreSQL URL") from None
+        if "password" in parts:
+            raise ValueError("must not hold the password: it has its own field")
+        return url
+
+    @field_validator("query")
+    @classmethod
+    def _is_one_select(cls, query: str | None) -> str | None:
+        if query is None:
+            return None
+        query = query.strip().rstrip(";").strip()
+        if not _SELECT.match(query):
+            raise ValueError("must be a single SELECT")
+        return query
+
+    @model_validator(mode="after")
+    def _names_a_database(self) -> "PostgreSQLConfig":
+        if self.url is None and self.database is None:
+            raise ValueError("database or url is required")
+        if self.query is not None and not self.id_columns:
+            raise ValueError("query needs id_columns")
+        if self.query is not None and self.tables:
+            raise ValueError("query and tables exclude each other")
+        return self
+
+
+class PostgreSQLCredentials(Config):
+    user: str | None = Field(
+        None, title="User", description="A role that may read; reading is all we do."
+    )
+    password: str | None = Field(
+        None,
+        title="Password",
+        description="Its password.",
+        repr=False,
+        json_schema_extra={"is_secret": True},
+    )

@@ -1,0 +1,248 @@
+"""Pages of rows, and rows as entities."""
+
+import json
+import math
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import quote, unquote
+
+from psycopg import AsyncConnection
+from psycopg.sql import SQL, Composable, Composed, Identifier
+from psycopg.types.string import TextLoader
+
+from wellhead.domain.entities import Breadcrumb, Entity
+from wellhead.domain.items import Ref
+from wellhead.sources.connectors.postgresql.tables import Column, Table
+
+ENTITY_TYPE = "TableRow"
+# as text: Python has no infinite dates, and decimals must keep their digits
+_AS_TEXT = ("date", "timestamp", "timestamptz", "time", "timetz", "interval", "numeric")
+_LONGEST_NAME = 200
+_ALL = SQL("true")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows in order, and the place after the last of them."""
+
+    rows: list[tuple[Any, ...]]
+    after: list[str] | None
+
+
+def read_as_text(connection: AsyncConnection[Any]) -> None:
+    """Let the types that JSON does not know arrive as text."""
+    for name in _AS_TEXT:
+        connection.adapters.register_loader(name, TextLoader)
+
+
+def pages_by_key(
+    connection: AsyncConnection[Any],
+    table: Table,
+    size: int,
+    after: list[str] | None,
+    *,
+    ids_only: bool = False,
+    where: Composable = _ALL,
+) -> AsyncGenerator[Page]:
+    """Yield every row in the order of the key, beginning after that place."""
+    columns = () if ids_only else table.columns
+    return _pages(connection, table, (columns, table.key), (size, after, where))
+
+
+async def pages_by_change(
+    connection: AsyncConnection[Any],
+    table: Table,
+    size: int,
+    since: str | None,
+    after: list[str] | None,
+) -> AsyncGenerator[Page]:
+    """Yield rows changed at or after that time, then those that tell no time."""
+    assert table.updated is not None  # noqa: S101  # incremental tables have one
+    updated = Identifier(table.updated.name)
+    place = (table.updated, *table.key)
+    if after is None or len(after) == len(place):
+        told = SQL("t.{} IS NOT NULL").format(updated)
+        if since is not None:
+            told = SQL("t.{} >= {}").format(updated, _cast(since, table.updated))
+        limits = (size, after, told)
+        changed = _pages(connection, table, (table.columns, place), limits)
+        async with aclosing(changed):
+            async for page in changed:
+                yield page
+        after = None
+    if not table.updated.is_required:
+        untold = SQL("t.{} IS NULL").format(updated)
+        others = pages_by_key(connection, table, size, after, where=untold)
+        async with aclosing(others):
+            async for page in others:
+                yield page
+
+
+async def _pages(
+    connection: AsyncConnection[Any],
+    table: Table,
+    selected: tuple[Sequence[Column], Sequence[Column]],
+    limits: tuple[int, list[str] | None, Composable],
+) -> AsyncGenerator[Page]:
+    columns, place = selected
+    size, after, where = limits
+    names = SQL(", ").join(SQL("t.{}").format(Identifier(one.name)) for one in place)
+    while True:
+        # the place comes last in the row, as text that can be cast back exactly
+        query = SQL(
+            "SELECT {} FROM {} AS t WHERE {} AND {} ORDER BY {} LIMIT $1"
+        ).format(
+            SQL(", ").join([*map(_value, columns), *map(_text, place)]),
+            table.relation,
+            where,
+            _beyond(names, place, after),
+            names,
+        )
+        cursor = await connection.execute(query, (size,))
+        rows = await cursor.fetchall()
+        if rows:
+            after = list(rows[-1][len(columns) :])
+            yield Page(rows, after)
+        if len(rows) < size:
+            return
+
+
+async def row_of(
+    connection: AsyncConnection[Any], table: Table, key: Sequence[str]
+) -> tuple[Any, ...] | None:
+    """Return one row, None if it is gone."""
+    same = SQL(" AND ").join(
+        SQL("t.{} = {}").format(Identifier(column.name), _cast(value, column))
+        for column, value in zip(table.key, key, strict=True)
+    )
+    selected = [*map(_value, table.columns), *map(_text, table.key)]
+    query = SQL("SELECT {} FROM {} AS t WHERE {} LIMIT $1").format(
+        SQL(", ").join(selected), table.relation, same
+    )
+    return await (await connection.execute(query, (1,))).fetchone()
+
+
+async def high_water(connection: AsyncConnection[Any], table: Table) -> str | None:
+    """Return the newest change, but no time that is yet to come."""
+    if table.updated is None:
+        return None
+    query = SQL("SELECT least(max(t.{0}), now()::{1})::text FROM {2} AS t LIMIT $1")
+    cursor = await connection.execute(
+        query.format(
+            Identifier(table.updated.name), _type(table.updated), table.relation
+        ),
+        (1,),
+    )
+    row = await cursor.fetchone()
+    return row[0] if row else None
+
+
+def ref_of(table: Table, row: tuple[Any, ...]) -> Ref:
+    """Name a row by its key, which stands last in it."""
+    key = row[-len(table.key) :]
+    ids = "/".join(quote(str(part), safe=" @:+,;=") for part in key)
+    return Ref(ENTITY_TYPE, f"{table.label}/{ids}")
+
+
+def key_of(ref: Ref) -> tuple[str, list[str]]:
+    """Return the label of the table and the key of a reference."""
+    label, *parts = ref.source_id.split("/")
+    return label, [unquote(part) for part in parts]
+
+
+def entity_of(table: Table, row: tuple[Any, ...], database: str) -> Entity:
+    """Describe a row; its version is a digest of all that is told about it."""
+    raw = {
+        column.name: _plain(column, value)
+        for column, value in zip(table.columns, row, strict=False)
+    }
+    ref = ref_of(table, row)
+    text = "\n".join(
+        f"{name}: {_shown(raw[name])}" for name in table.texts if raw[name] is not None
+    )
+    title = raw.get(table.title) if table.title else None
+    name = " ".join(_shown(title).split())[:_LONGEST_NAME] if title else ""
+    told = json.dumps([name, text, raw], ensure_ascii=False, sort_keys=True)
+    return Entity(
+        type=ref.type,
+        source_id=ref.source_id,
+        name=name or ref.source_id,
+        text=text or ref.source_id,
+        source_version=blake2b(told.encode(), digest_size=16).hexdigest(),
+        created_at=_time(raw.get(table.created or "")),
+        updated_at=_time(raw.get(table.updated.name if table.updated else "")),
+        breadcrumbs=(
+            Breadcrumb(database, database, "Database"),
+            Breadcrumb(table.label, table.label, "Table"),
+        ),
+        raw=raw,
+    )
+
+
+def _value(column: Column) -> Composed:
+    if column.kind == "bytea":  # only its size, without carrying it here
+        return SQL("octet_length(t.{})").format(Identifier(column.name))
+    return SQL("t.{}").format(Identifier(column.name))
+
+
+def _text(column: Column) -> Composed:
+    return SQL("t.{}::text").format(Identifier(column.name))
+
+
+def _type(column: Column) -> SQL:
+    return SQL(column.type)  # PostgreSQL's own spelling
+
+
+def _cast(value: str, column: Column) -> Composed:
+    return SQL("{}::text::{}").format(value, _type(column))
+
+
+def _beyond(
+    names: Composable, place: Sequence[Column], after: list[str] | None
+) -> Composable:
+    if after is None:
+        return _ALL
+    values = SQL(", ").join(map(_cast, after, place))
+    return SQL("({}) > ({})").format(names, values)
+
+
+def _plain(column: Column, value: Any) -> Any:
+    """Return the value as JSON holds it."""
+    if value is None:
+        return None
+    if column.kind == "bytea":
+        return {"bytes": value}
+    if column.category == "D":
+        moment = _time(value)
+        return moment.isoformat() if moment and column.kind != "date" else value
+    return _json(value)
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, dict):
+        return {str(name): _json(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(one) for one in value]
+    return str(value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def _time(value: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,105 @@
+"""Which sources exist: the built-in ones and those of installed packages."""
+
+import importlib
+import logging
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+from wellhead.domain.errors import NotFoundError
+from wellhead.sources.base import Source, SourceInfo
+
+ENTRY_POINT_GROUP = "wellhead.sources"
+CONNECTORS = "wellhead.sources.connectors"
+BUILT_IN: tuple[str, ...] = (
+    "file_system.source:FileSystemSource",
+    "git.source:GitSource",
+    "postgresql.source:PostgreSQLSource",
+    "timed:TimedSource",
+    "stub:StubSource",
+    "incremental_stub:IncrementalStubSource",
+    "exception_stub:ExceptionStubSource",
+    "file_stub:FileStubSource",
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The catalogue of sources, by short name."""
+
+    by_name: dict[str, type[Source]]
+
+    @classmethod
+    def load(cls, *, include_demo: bool) -> "Registry":
+        """Gather the built-in sources and the entry points of other packages.
+
+        A package that cannot be imported is left out with a warning, and none can
+        take the short name of a built-in source.
+        """
+        found = {one.info.short_name: one for one in map(_built_in, BUILT_IN)}
+        for one in _installed():
+            if found.setdefault(one.info.short_name, one) is not one:
+                log.warning(
+                    "source ignored: its short name is taken",
+                    extra={"short_name": one.info.short_name, "source": repr(one)},
+                )
+        return cls(
+            {
+                name: one
+                for name, one in found.items()
+                if include_demo or not one.info.is_demo
+            }
+        )
+
+    def all(self) -> tuple[type[Source], ...]:
+        """Return every source, sorted by its name for people."""
+        return tuple(
+            sorted(
+                self.by_name.values(),
+                key=lambda one: (one.info.name.casefold(), one.info.short_name),
+            )
+        )
+
+    def get(self, short_name: str) -> type[Source]:
+        """Return one source; raises NotFoundError."""
+        if short_name not in self.by_name:
+            raise NotFoundError(f"Source '{short_name}' not found")
+        return self.by_name[short_name]
+
+
+def _built_in(path: str) -> type[Source]:
+    module, _, name = path.partition(":")
+    loaded = importlib.import_module(f"{CONNECTORS}.{module}")
+    source: type[Source] = getattr(loaded, name)
+    return source
+
+
+def _installed() -> list[type[Source]]:
+    found = []
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        try:
+            loaded = point.load()
+        except Exception:  # other people's code: it must not stop us
+            log.warning(
+                "source ignored: it cannot be imported",
+                extra={"entry_point": point.value},
+                exc_info=True,
+            )
+            continue
+        if _is_source(loaded):
+            found.append(loaded)
+        else:
+            log.warning(
+                "source ignored: not a Source with an info",
+                extra={"entry_point": point.value},
+            )
+    return found
+
+
+def _is_source(loaded: object) -> bool:
+    return (
+        isinstance(loaded, type)
+        and issubclass(loaded, Source)
+        and isinstance(getattr(loaded, "info", None), SourceInfo)
+    )

@@ -1,0 +1,136 @@
+"""Every source keeps to the rules of sources."""
+
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL, Identifier
+
+from wellhead.domain.entities import Entity
+from wellhead.domain.items import Item, ScopeEnd, ScopeStart, Upsert
+from wellhead.sources.base import Source, SourceInfo
+from wellhead.sources.conformance import CHECKS, Make
+from wellhead.sources.registry import Registry
+
+QUIET: dict[str, dict[str, Any]] = {
+    "timed": {"entity_count": 7, "duration_seconds": 0.1},
+    "stub": {"entity_count": 230},
+    "incremental_stub": {"entity_count": 230},
+    "exception_stub": {"trigger_after": 10},
+    "file_stub": {},
+}
+STUB_KEY = {"stub_key": "s3cret-key"}
+SECRETS: dict[str, dict[str, Any]] = {
+    "timed": {"timed_key": "s3cret-key"},
+    "stub": STUB_KEY,
+    "incremental_stub": STUB_KEY,
+    "exception_stub": STUB_KEY,
+    "file_stub": STUB_KEY,
+    "git": {"username": "ada", "token": "s3cret-token"},
+}
+TABLE = """
+CREATE TABLE {0} (id text PRIMARY KEY, note text, at float8, updated_at timestamptz);
+INSERT INTO {0} SELECT n || '/%', 'Note ' || n, 'NaN', CASE WHEN n > 3 THEN now() END
+FROM generate_series(1, 9) AS n
+"""
+SOURCES = sorted(Registry.load(include_demo=True).by_name)
+
+
+def plant(folder: Path) -> None:
+    for name in ("README.md", "docs/a b.md", "docs/deep/c.txt", "src/flow.py"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"What {name} says\n")
+    (folder / os.fsdecode(b"caf\xe9 \\.md")).write_text("Coffee\n")
+
+
+def commit(folder: Path) -> None:
+    identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    for words in (("init", "--quiet"), ("add", "--all"), ("commit", "-qm", "All")):
+        subprocess.run(  # noqa: S603
+            ("git", "-C", str(folder), *identity, *words),  # noqa: S607
+            check=True,
+        )
+
+
+@pytest.fixture
+async def make(request: pytest.FixtureRequest, tmp_path: Path, short_name: str) -> Make:
+    """How to make the source named by the test, with a few entities behind it."""
+    config, secrets = QUIET.get(short_name, {}), SECRETS.get(short_name, {})
+    if short_name in ("file_system", "git"):
+        plant(tmp_path)
+        config = {"path" if short_name == "file_system" else "url": str(tmp_path)}
+    if short_name == "git":
+        commit(tmp_path)
+    if short_name == "postgresql":
+        url = request.getfixturevalue("empty_database_url")
+        config, secrets = await fill(url)
+    kind = Registry.load(include_demo=True).get(short_name)
+    return lambda: kind.create(config, secrets)
+
+
+async def fill(url: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        for table in ("pumps", "valves"):
+            await connection.execute(SQL(TABLE).format(Identifier(table)))
+    login = conninfo_to_dict(url)
+    place = {"host": login["host"], "port": login["port"], "database": login["dbname"]}
+    secret = {"user": login["user"], "password": login["password"]}
+    return {**place, "page_size": 2}, secret
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("short_name", SOURCES)
+async def test_a_source_conforms(make: Make, check: str) -> None:
+    assert await CHECKS[check](make) == []
+
+
+class Careless(Source):
+    """Breaks most rules, to show that the checks notice."""
+
+    info = SourceInfo(
+        short_name="Careless!",
+        name="",
+        description="",
+        entity_types=("Thing",),
+        is_incremental=True,
+    )
+    reads = 0
+
+    async def check(self) -> None:
+        """Nothing."""
+
+    async def read(self, cursor: dict[str, Any] | None) -> AsyncIterator[Item]:
+        Careless.reads += 1
+        entity = Entity(
+            type="Other",
+            source_id="\udce9",
+            name=" ",
+            source_version=str(Careless.reads),
+            raw={"set": {1}},
+        )
+        yield Upsert(entity)
+        yield ScopeStart("a/b")
+        yield Upsert(entity)
+        yield ScopeEnd("a")
+
+
+@pytest.mark.parametrize(
+    ("check", "wrong"),
+    [
+        ("describes_itself", 3),
+        ("opens_and_ends_scopes", 4),
+        ("yields_the_same_twice", 2),
+        ("yields_good_entities", 10),
+        ("reads_on_from_its_cursor", 1),
+    ],
+)
+async def test_a_careless_source_is_caught(check: str, wrong: int) -> None:
+    found = await CHECKS[check](lambda: Careless.create({}, {}))
+
+    assert len(found) == wrong, found
