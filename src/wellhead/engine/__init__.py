@@ -1,0 +1,1 @@
+"""Carries job ids to workers."""

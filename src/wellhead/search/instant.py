@@ -1,0 +1,186 @@
+"""Search without a language model: ask the index, show what the ledger confirms."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from wellhead.domain.chunks import Hit, Vectors
+from wellhead.domain.entities import Access, Breadcrumb
+from wellhead.domain.errors import (
+    EntityError,
+    InvalidInputError,
+    SyncError,
+    UnavailableError,
+)
+from wellhead.domain.ports import Embedder, Index, IndexReader, Scope
+from wellhead.domain.search import InstantQuery, SearchResult, Strategy
+from wellhead.search.fuse import Leg, fuse
+from wellhead.search.verify import Chunk, Verifier, chunk_of, entity_of
+from wellhead.store.database import snapshot
+from wellhead.store.visible import VisibleEntity, hidden, visible_entities
+
+TIMEOUT_SECONDS = 30
+"""Less than garbage waits: what is live in a search's snapshot is still indexed."""
+FIRST_DEPTH = 100
+MOST_HITS = 10_000
+SEMANTIC_WEIGHT = 2.0
+KEYWORD_WEIGHT = 1.0
+
+Ask = Callable[[int], Awaitable[list[Hit]]]
+Ranked = list[tuple[Hit, float]]
+
+
+async def search(
+    db: AsyncEngine, index: Index, embedder: Embedder, query: InstantQuery
+) -> list[SearchResult]:
+    """Return one page of the chunks that answer best (sync protocol, section 10).
+
+    Raises InvalidInputError for a blank query, and UnavailableError when the embedder
+    is needed and away, or when the answer takes longer than 30 seconds.
+    """
+    if not query.query.strip():
+        raise InvalidInputError("query must not be blank", field="query")
+    try:
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            vector = await _vector(embedder, query)
+            async with snapshot(db) as connection:
+                return await _answer(connection, index, query, vector)
+    except TimeoutError as error:
+        raise UnavailableError(
+            f"The search took longer than {TIMEOUT_SECONDS} seconds"
+        ) from error
+
+
+async def _vector(embedder: Embedder, query: InstantQuery) -> Vectors | None:
+    if query.strategy is Strategy.KEYWORD:
+        return None
+    try:
+        return await embedder.embed_query(_encodable(query.query))
+    except EntityError as error:
+        raise InvalidInputError(
+            f"The embedder {embedder.name} cannot read this query", field="query"
+        ) from error
+    except SyncError as error:
+        raise UnavailableError(
+            f"The embedder {embedder.name} is not available; "
+            "keyword search works without it"
+        ) from error
+
+
+async def _answer(
+    connection: AsyncConnection,
+    index: Index,
+    query: InstantQuery,
+    vector: Vectors | None,
+) -> list[SearchResult]:
+    connections, jobs = await hidden(connection, query.collection_id)
+    # only after the snapshot: the index then holds all that the snapshot calls live
+    reader = await index.reader(query.collection_id)
+    scope = Scope(query.filter, connections, jobs)
+    verifier = Verifier(connection, query.collection_id, query.viewer)
+    depths = _depths(query.offset + query.limit)
+    asks = _asks(reader, query, vector, scope)
+    legs = await _together([_verified(ask, verifier, depths[-1]) for ask in asks])
+    ranked = _fused(legs, depths) if len(legs) > 1 else _as_scored(legs[0])
+    page = ranked[query.offset : query.offset + query.limit]
+    rows = await visible_entities(connection, {entity_of(hit) for hit, _ in page})
+    return [_result(hit, score, rows[entity_of(hit)]) for hit, score in page]
+
+
+def _depths(wanted: int) -> list[int]:
+    """Return how far down the legs are read: in steps that all pages share."""
+    depths = [FIRST_DEPTH]
+    while depths[-1] < min(wanted, MOST_HITS):
+        depths.append(min(2 * depths[-1], MOST_HITS))
+    return depths
+
+
+def _asks(
+    reader: IndexReader, query: InstantQuery, vector: Vectors | None, scope: Scope
+) -> list[Ask]:
+    asks: list[Ask] = []
+    if vector is not None:
+        asks.append(lambda k: reader.semantic(vector, k, scope))
+    if query.strategy is not Strategy.SEMANTIC:
+        words = _encodable(query.query)
+        asks.append(lambda k: reader.keyword(words, k, scope))
+    return asks
+
+
+async def _together(
+    legs: Sequence[Coroutine[None, None, list[Hit]]],
+) -> list[list[Hit]]:
+    """Run the legs at once; after an error none of them still uses the snapshot."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(leg) for leg in legs]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+async def _verified(ask: Ask, verifier: Verifier, depth: int) -> list[Hit]:
+    """Return the leg's best live hits, reading on while dead ones take the places."""
+    k = min(2 * depth + 20, MOST_HITS)
+    while True:
+        hits = await ask(k)
+        live = await verifier.live(hits)
+        if len(live) >= depth or len(hits) < k or k == MOST_HITS:
+            return live[:depth]
+        k = min(2 * k, MOST_HITS)
+
+
+def _fused(legs: list[list[Hit]], depths: list[int]) -> Ranked:
+    semantic, keyword = legs
+    hits: dict[Chunk, Hit] = {chunk_of(hit): hit for leg in legs for hit in leg}
+    fused = fuse(
+        [
+            Leg(SEMANTIC_WEIGHT, [chunk_of(hit) for hit in semantic]),
+            Leg(KEYWORD_WEIGHT, [chunk_of(hit) for hit in keyword]),
+        ],
+        depths,
+    )
+    return [(hits[chunk], score) for chunk, score in fused]
+
+
+def _as_scored(leg: list[Hit]) -> Ranked:
+    return [(hit, hit.score) for hit in leg]
+
+
+def _result(hit: Hit, score: float, row: VisibleEntity) -> SearchResult:
+    meta = row.meta
+    viewers = meta.get("viewers")
+    return SearchResult(
+        entity_id=f"{row.source_id}__chunk_{hit.ordinal}",
+        name=meta["name"],
+        relevance_score=score,
+        breadcrumbs=tuple(Breadcrumb(*step) for step in meta.get("breadcrumbs") or ()),
+        created_at=_moment(meta, "created_at"),
+        updated_at=_moment(meta, "updated_at"),
+        text=hit.text,
+        source_name=row.source_name,
+        entity_type=row.type,
+        sync_id=hit.connection_id,
+        sync_job_id=row.updated_by,
+        chunk_index=hit.ordinal,
+        original_entity_id=row.source_id,
+        access=Access(
+            viewers=None if viewers is None else tuple(viewers),
+            is_public=meta.get("is_public"),
+        ),
+        web_url=meta.get("url") or "",
+        url=meta.get("download_url"),
+        raw=meta.get("raw") or {},
+    )
+
+
+def _moment(meta: Mapping[str, str | None], name: str) -> datetime | None:
+    moment = meta.get(name)
+    return None if moment is None else datetime.fromisoformat(moment)
+
+
+def _encodable(query: str) -> str:
+    """Replace what UTF-8 cannot hold: half a surrogate pair is not worth an error."""
+    return query.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,62 @@
+"""Hits of the index, checked against one snapshot of the ledger."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wellhead.domain.chunks import Hit
+from wellhead.store.visible import EntityId, verified_versions
+
+Chunk = tuple[int, int]
+"""A version and an ordinal: what names a chunk in the index."""
+
+
+class Verifier:
+    """Remembers which version of each entity may be shown in one search."""
+
+    def __init__(
+        self, connection: AsyncConnection, collection_id: UUID, viewer: str | None
+    ) -> None:
+        self._connection = connection
+        self._collection_id = collection_id
+        self._viewer = viewer
+        self._versions: dict[EntityId, int | None] = {}
+        # the legs of a search verify at the same time, on one connection
+        self._turn = asyncio.Lock()
+
+    async def live(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Return the hits of live versions, best first, each chunk once.
+
+        Equal scores are put in order of the chunk, so that every search of the same
+        state ranks them alike.
+        """
+        async with self._turn:
+            await self._look_up(hits)
+        chunks: dict[Chunk, Hit] = {}
+        for hit in sorted(hits, key=_best_first):
+            if self._versions[entity_of(hit)] == hit.version:
+                chunks.setdefault(chunk_of(hit), hit)
+        return list(chunks.values())
+
+    async def _look_up(self, hits: Sequence[Hit]) -> None:
+        unknown = {entity_of(hit) for hit in hits} - self._versions.keys()
+        if not unknown:
+            return
+        found = await verified_versions(
+            self._connection, self._collection_id, unknown, viewer=self._viewer
+        )
+        self._versions |= {entity: found.get(entity) for entity in unknown}
+
+
+def chunk_of(hit: Hit) -> Chunk:
+    return hit.version, hit.ordinal
+
+
+def entity_of(hit: Hit) -> EntityId:
+    return hit.connection_id, hit.entity_key
+
+
+def _best_first(hit: Hit) -> tuple[float, int, int]:
+    return -hit.score, hit.version, hit.ordinal

@@ -1,0 +1,54 @@
+"""The catalogue: how each source describes itself and its fields."""
+
+from dataclasses import dataclass
+
+from wellhead.domain.connections import AuthMethod
+from wellhead.domain.errors import NotFoundError
+from wellhead.services.parts import Parts
+from wellhead.sources.base import Source
+from wellhead.sources.fields import FieldInfoRecord, fields_of
+
+Field = FieldInfoRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceDescription:
+    """One source, as people choose it."""
+
+    short_name: str
+    name: str
+    class_name: str
+    description: str
+    auth_methods: tuple[AuthMethod, ...]
+    entity_types: tuple[str, ...]
+    labels: tuple[str, ...]
+    supports_continuous: bool
+    credential_fields: tuple[Field, ...]
+    config_fields: tuple[Field, ...]
+
+
+def list_sources(parts: Parts) -> list[SourceDescription]:
+    """Return every source, sorted by its name for people."""
+    return [_describe(source) for source in parts.sources.all()]
+
+
+def get_source(parts: Parts, short_name: str) -> SourceDescription:
+    try:
+        return _describe(parts.sources.get(short_name))
+    except NotFoundError:
+        raise NotFoundError(f"Source not found: {short_name}") from None
+
+
+def _describe(source: type[Source]) -> SourceDescription:
+    return SourceDescription(
+        short_name=source.info.short_name,
+        name=source.info.name,
+        class_name=source.__name__,
+        description=source.info.description,
+        auth_methods=source.info.auth_methods,
+        entity_types=source.info.entity_types,
+        labels=source.info.labels,
+        supports_continuous=source.info.supports_continuous,
+        credential_fields=tuple(fields_of(source.credentials_model)),
+        config_fields=tuple(fields_of(source.config_model)),
+    )

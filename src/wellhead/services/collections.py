@@ -1,0 +1,204 @@
+"""Collections: create, find, change, delete."""
+
+import re
+import secrets
+import string
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wellhead.domain.collections import Collection, collection_status
+from wellhead.domain.connections import connection_status
+from wellhead.domain.errors import BadRequestError, NotFoundError
+from wellhead.domain.events import EventType
+from wellhead.engine.procrastinate import Task
+from wellhead.services import runs
+from wellhead.services.parts import Parts
+from wellhead.store import collections as store
+from wellhead.store import connections, jobs, outbox
+from wellhead.store.locks import Lock
+
+_ALPHABET = string.ascii_lowercase + string.digits
+_SUFFIX_CHARACTERS = 6
+
+
+def readable_id_of(name: str) -> str:
+    """Make a public id from a name: its plain letters and digits, then six at random.
+
+    Six random characters tell apart collections of the same name.
+    """
+    kept = re.sub(r"[^a-z0-9\s]", "", name.lower())
+    suffix = "".join(secrets.choice(_ALPHABET) for _ in range(_SUFFIX_CHARACTERS))
+    return "-".join([*kept.split(), suffix])
+
+
+async def create_collection(
+    parts: Parts,
+    organization_id: UUID,
+    *,
+    name: str,
+    readable_id: str | None,
+    sync_config: dict[str, Any] | None,
+) -> Collection:
+    """Create an empty collection for the embedder of this installation."""
+    now = parts.clock.now()
+    new = Collection(
+        id=uuid4(),
+        organization_id=organization_id,
+        name=name,
+        readable_id=readable_id or readable_id_of(name),
+        vector_size=parts.embedder.dimension,
+        embedding_model_name=parts.embedder.name,
+        created_at=now,
+        modified_at=now,
+        sync_config=sync_config,
+    )
+    async with parts.db.begin() as connection:
+        try:
+            async with connection.begin_nested():
+                await store.add(connection, new)
+        except IntegrityError as error:
+            raise BadRequestError(
+                f"Collection with readable_id '{new.readable_id}' already exists"
+            ) from error
+        await _tell(connection, parts, new, EventType.COLLECTION_CREATED)
+    return new
+
+
+async def get_collection(
+    parts: Parts, organization_id: UUID, readable_id: str
+) -> Collection:
+    """Return it with its status; NotFoundError if it is not theirs."""
+    async with parts.db.connect() as connection:
+        found = await _find(connection, organization_id, readable_id)
+        return (await _with_status(connection, [found]))[0]
+
+
+async def find_collection_id(
+    parts: Parts, organization_id: UUID, readable_id: str
+) -> UUID:
+    """Return its id, for search; the message is the one that searches give."""
+    async with parts.db.connect() as connection:
+        found = await store.find(connection, organization_id, readable_id)
+    if found is None:
+        raise NotFoundError(f"Collection '{readable_id}' not found")
+    return found.id
+
+
+async def list_collections(
+    parts: Parts,
+    organization_id: UUID,
+    *,
+    skip: int,
+    limit: int,
+    search: str | None,
+) -> list[Collection]:
+    """List collections, newest first, each with its status and its sources."""
+    async with parts.db.connect() as connection:
+        found = await store.page(
+            connection, organization_id, skip=skip, limit=limit, search=search
+        )
+        return await _with_status(connection, found)
+
+
+async def count_collections(
+    parts: Parts, organization_id: UUID, *, search: str | None
+) -> int:
+    async with parts.db.connect() as connection:
+        return await store.count(connection, organization_id, search=search)
+
+
+async def change_collection(
+    parts: Parts, organization_id: UUID, readable_id: str, values: Mapping[str, Any]
+) -> Collection:
+    """Write `name` or `sync_config`; no values change nothing."""
+    now = parts.clock.now()
+    async with parts.db.begin() as connection:
+        found = await _find(connection, organization_id, readable_id, lock=Lock.CHANGE)
+        if values:
+            await store.change(connection, found.id, values, at=now)
+            found = replace(found, **values, modified_at=now)
+            await _tell(connection, parts, found, EventType.COLLECTION_UPDATED)
+        return (await _with_status(connection, [found]))[0]
+
+
+async def delete_collection(
+    parts: Parts, organization_id: UUID, readable_id: str
+) -> Collection:
+    """Make it and its connections absent at once; what they hold goes later."""
+    now = parts.clock.now()
+    async with parts.db.begin() as connection:
+        found = await _find(connection, organization_id, readable_id, lock=Lock.CHANGE)
+        [before] = await _with_status(connection, [found])
+        await store.mark_deleting(connection, found, at=now)
+        for one in await connections.in_collections(
+            connection, [found.id], lock=Lock.CHANGE
+        ):
+            await connections.mark_deleting(connection, one.id, at=now)
+            await runs.close_open_job(parts, connection, one.id)
+            await parts.engine.defer(connection, Task.PURGE_CONNECTION, one.id)
+        await parts.engine.defer(connection, Task.DROP_COLLECTION, found.id)
+        await _tell(connection, parts, before, EventType.COLLECTION_DELETED)
+    return before
+
+
+async def _find(
+    connection: AsyncConnection,
+    organization_id: UUID,
+    readable_id: str,
+    *,
+    lock: Lock | None = None,
+) -> Collection:
+    found = await store.find(connection, organization_id, readable_id, lock=lock)
+    if found is None:
+        raise NotFoundError("Collection not found")
+    return found
+
+
+async def _with_status(
+    connection: AsyncConnection, found: list[Collection]
+) -> list[Collection]:
+    """Fill in what follows from the connections, with three queries for all."""
+    members = await connections.in_collections(connection, [one.id for one in found])
+    ids = [member.id for member in members]
+    last = await jobs.last_jobs(connection, ids)
+    ran = await store.ever_ran(connection, ids)
+    by_collection = defaultdict(list)
+    for member in members:
+        by_collection[member.collection_id].append(member)
+    return [
+        replace(
+            one,
+            status=collection_status(
+                [
+                    (connection_status(member, last.get(member.id)), member.id in ran)
+                    for member in by_collection[one.id]
+                ]
+            ),
+            sources=tuple(
+                (member.short_name, member.name) for member in by_collection[one.id]
+            ),
+        )
+        for one in found
+    ]
+
+
+async def _tell(
+    connection: AsyncConnection, parts: Parts, about: Collection, what: EventType
+) -> None:
+    await outbox.write_event(
+        connection,
+        about.organization_id,
+        what,
+        {
+            "collection_id": str(about.id),
+            "collection_name": about.name,
+            "collection_readable_id": about.readable_id,
+        },
+        parts.clock.now(),
+    )

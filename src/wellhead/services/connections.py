@@ -1,0 +1,328 @@
+"""Source connections: create, find, change, delete."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypedDict
+from uuid import UUID, uuid4
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wellhead.domain.connections import (
+    AuthMethod,
+    ConnectionStatus,
+    SourceConnection,
+    connection_status,
+)
+from wellhead.domain.errors import BadRequestError, NotFoundError
+from wellhead.domain.events import EventType
+from wellhead.domain.jobs import SyncJob
+from wellhead.engine.procrastinate import Task
+from wellhead.services import runs, schedules
+from wellhead.services.authentication import (
+    Authentication,
+    credentials_of,
+    method_of,
+)
+from wellhead.services.checks import check_source
+from wellhead.services.parts import Parts
+from wellhead.services.validation import valid_config, valid_credentials
+from wellhead.sources.base import Source
+from wellhead.store import collections, jobs, ledger, outbox
+from wellhead.store import connections as store
+from wellhead.store.jobs import RunTotals
+from wellhead.store.locks import Lock
+
+LONGEST_NAME = 42
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A wish for a schedule; without a cron, for none."""
+
+    cron: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewConnection:
+    """What it takes to create a connection; no schedule means the source's default."""
+
+    short_name: str
+    readable_collection_id: str
+    name: str | None = None
+    description: str | None = None
+    config: dict[str, Any] = field(default_factory=dict)
+    authentication: Authentication | None = None
+    schedule: Schedule | None = None
+    sync_immediately: bool | None = None
+
+
+class ConnectionChange(TypedDict, total=False):
+    """What is to change; what is absent stays. `config` is replaced whole."""
+
+    name: str
+    description: str | None
+    config: dict[str, Any]
+    schedule: Schedule
+    credentials: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionDetails:
+    """A connection with everything that is shown of it."""
+
+    connection: SourceConnection
+    last_job: SyncJob | None
+    totals: RunTotals
+    entity_types: Mapping[str, tuple[int, datetime]]
+
+    @property
+    def status(self) -> ConnectionStatus:
+        return connection_status(self.connection, self.last_job)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSummary:
+    """A connection as one line of a list."""
+
+    connection: SourceConnection
+    status: ConnectionStatus
+    entity_count: int
+
+
+async def create_connection(
+    parts: Parts, organization_id: UUID, new: NewConnection
+) -> ConnectionDetails:
+    """Create a connection that was seen to work, and usually its first run."""
+    source = parts.sources.get(new.short_name)
+    method = method_of(source, new.authentication)
+    _refuse_browser(method, source, sync_immediately=new.sync_immediately)
+    now = parts.clock.now()
+    secrets = credentials_of(source, new.authentication, at=now)
+    credentials = valid_credentials(source.credentials_model, secrets)
+    config = valid_config(source.config_model, new.config)
+    cron = _first_cron(source, new.schedule, at=now)
+    await check_source(source(config, credentials), method)
+    async with parts.db.begin() as connection:
+        collection = await collections.find(
+            connection, organization_id, new.readable_collection_id, lock=Lock.SHARE
+        )
+        if collection is None:
+            raise NotFoundError("Collection not found")
+        created = SourceConnection(
+            id=uuid4(),
+            organization_id=organization_id,
+            collection_id=collection.id,
+            readable_collection_id=collection.readable_id,
+            short_name=new.short_name,
+            name=new.name or f"{source.info.name} Connection"[:LONGEST_NAME],
+            description=new.description,
+            config=new.config,
+            auth_method=method,
+            schedule_cron=cron,
+            next_run_at=None if cron is None else schedules.next_run(cron, after=now),
+            created_at=now,
+            modified_at=now,
+        )
+        await store.add(connection, created)
+        await store.save_credential(
+            connection, created.id, parts.cipher.encrypt(secrets), at=now
+        )
+        await _tell(connection, parts, created, EventType.CONNECTION_CREATED)
+        if new.sync_immediately is not False:
+            await runs.enqueue_run(parts, connection, created)
+        return await _details(connection, created)
+
+
+def _refuse_browser(
+    method: AuthMethod, source: type[Source], *, sync_immediately: bool | None
+) -> None:
+    if method not in (AuthMethod.OAUTH_BROWSER, AuthMethod.OAUTH_BYOC):
+        return
+    if sync_immediately:
+        raise BadRequestError(
+            "OAuth connections cannot use sync_immediately. "
+            "Sync starts after OAuth callback."
+        )
+    raise BadRequestError(
+        f"Source {source.info.short_name} cannot be connected in a browser here; "
+        "pass an access_token or credentials"
+    )
+
+
+def _first_cron(
+    source: type[Source], wish: Schedule | None, *, at: datetime
+) -> str | None:
+    is_continuous = source.info.supports_continuous
+    if wish is None:
+        return schedules.default_cron(at=at, is_continuous=is_continuous)
+    if wish.cron is None:
+        return None
+    cron = schedules.valid_cron(wish.cron, after=at)
+    schedules.require_interval(
+        cron,
+        is_continuous=is_continuous,
+        refusal=f"Source '{source.info.short_name}' does not support continuous "
+        "syncs. Minimum interval is 1 hour.",
+    )
+    return cron
+
+
+async def get_connection(
+    parts: Parts, organization_id: UUID, connection_id: UUID
+) -> ConnectionDetails:
+    async with parts.db.connect() as connection:
+        found = await _find(connection, organization_id, connection_id)
+        return await _details(connection, found)
+
+
+async def list_connections(
+    parts: Parts,
+    organization_id: UUID,
+    *,
+    skip: int,
+    limit: int,
+    readable_collection_id: str | None,
+) -> list[ConnectionSummary]:
+    """List connections, newest first, with three queries for all."""
+    async with parts.db.connect() as connection:
+        found = await store.page(
+            connection,
+            organization_id,
+            skip=skip,
+            limit=limit,
+            readable_collection_id=readable_collection_id,
+        )
+        ids = [one.id for one in found]
+        last = await jobs.last_jobs(connection, ids)
+        counts = await ledger.entity_counts(connection, ids)
+    return [
+        ConnectionSummary(
+            one, connection_status(one, last.get(one.id)), counts.get(one.id, 0)
+        )
+        for one in found
+    ]
+
+
+async def change_connection(
+    parts: Parts, organization_id: UUID, connection_id: UUID, change: ConnectionChange
+) -> ConnectionDetails:
+    """Write what is given; new credentials or a new config also end a pause."""
+    now = parts.clock.now()
+    async with parts.db.begin() as connection:
+        found = await _find(
+            connection, organization_id, connection_id, lock=Lock.CHANGE
+        )
+        values = _changed_columns(parts, found, change, at=now)
+        if "credentials" in change:
+            await store.save_credential(
+                connection,
+                found.id,
+                parts.cipher.encrypt(change["credentials"]),
+                at=now,
+            )
+        await store.change(connection, found.id, {**values, "modified_at": now})
+        changed = await _find(connection, organization_id, connection_id)
+        return await _details(connection, changed)
+
+
+def _changed_columns(
+    parts: Parts, found: SourceConnection, change: ConnectionChange, *, at: datetime
+) -> dict[str, Any]:
+    source = parts.sources.get(found.short_name)
+    values: dict[str, Any] = {
+        name: value for name, value in change.items() if name in ("name", "description")
+    }
+    if "credentials" in change:
+        if found.auth_method is not AuthMethod.DIRECT:
+            raise BadRequestError(
+                "Credentials can only be changed where authentication is direct"
+            )
+        valid_credentials(source.credentials_model, change["credentials"])
+        values["paused_reason"] = None
+    if "config" in change:
+        valid_config(source.config_model, change["config"])
+        values |= {"config": change["config"], "paused_reason": None}
+        if change["config"] != found.config:
+            # a cursor tells nothing of what a new config newly includes
+            values["needs_full"] = True
+    if "schedule" in change:
+        values |= _schedule_columns(source, change["schedule"], at=at)
+    return values
+
+
+def _schedule_columns(
+    source: type[Source], wish: Schedule, *, at: datetime
+) -> dict[str, Any]:
+    if wish.cron is None:
+        return {"schedule_cron": None, "next_run_at": None}
+    cron = schedules.valid_cron(wish.cron, after=at)
+    schedules.require_interval(
+        cron,
+        is_continuous=source.info.supports_continuous,
+        refusal=f"Source '{source.info.short_name}' does not support continuous "
+        "syncs. Minimum schedule interval is 1 hour (e.g., '0 * * * *' for hourly).",
+    )
+    return {"schedule_cron": cron, "next_run_at": schedules.next_run(cron, after=at)}
+
+
+async def delete_connection(
+    parts: Parts, organization_id: UUID, connection_id: UUID
+) -> ConnectionDetails:
+    """Make it absent at once; workers then remove what it holds."""
+    now = parts.clock.now()
+    async with parts.db.begin() as connection:
+        found = await _find(
+            connection, organization_id, connection_id, lock=Lock.CHANGE
+        )
+        before = await _details(connection, found)
+        await store.mark_deleting(connection, found.id, at=now)
+        await runs.close_open_job(parts, connection, found.id)
+        await parts.engine.defer(connection, Task.PURGE_CONNECTION, found.id)
+        await _tell(connection, parts, found, EventType.CONNECTION_DELETED)
+    return before
+
+
+async def _find(
+    connection: AsyncConnection,
+    organization_id: UUID,
+    connection_id: UUID,
+    *,
+    lock: Lock | None = None,
+) -> SourceConnection:
+    found = await store.find(connection, organization_id, connection_id, lock=lock)
+    if found is None:
+        raise NotFoundError("SourceConnection not found")
+    return found
+
+
+async def _details(
+    connection: AsyncConnection, found: SourceConnection
+) -> ConnectionDetails:
+    return ConnectionDetails(
+        connection=found,
+        last_job=(await jobs.last_jobs(connection, [found.id])).get(found.id),
+        totals=await jobs.totals(connection, found.id),
+        entity_types=await ledger.entity_types(connection, found.id),
+    )
+
+
+async def _tell(
+    connection: AsyncConnection,
+    parts: Parts,
+    about: SourceConnection,
+    what: EventType,
+) -> None:
+    is_alive = what is not EventType.CONNECTION_DELETED
+    await outbox.write_event(
+        connection,
+        about.organization_id,
+        what,
+        {
+            "source_connection_id": str(about.id),
+            "collection_readable_id": about.readable_collection_id,
+            "source_type": about.short_name,
+            "is_authenticated": about.is_authenticated and is_alive,
+        },
+        parts.clock.now(),
+    )

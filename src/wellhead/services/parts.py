@@ -1,0 +1,35 @@
+"""What the program is made of: filled once by the wiring, passed to every use case."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from wellhead.domain.ports import Clock, Embedder, Index
+from wellhead.engine.procrastinate import JobEngine
+from wellhead.sources.registry import Registry
+from wellhead.store.secrets import Cipher
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds that an operator may set."""
+
+    max_file_bytes: int = 200 * 1024 * 1024
+    min_free_bytes: int = 500 * 1024 * 1024
+    data_dir: Path | None = None
+    """Where free disk is measured; None where the index is not on a local disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The chosen implementations of one process."""
+
+    db: AsyncEngine
+    engine: JobEngine
+    index: Index
+    embedder: Embedder
+    sources: Registry
+    cipher: Cipher
+    clock: Clock
+    limits: Limits = field(default_factory=Limits)

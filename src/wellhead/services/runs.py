@@ -1,0 +1,213 @@
+"""Sync jobs as use cases: start, list, cancel."""
+
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wellhead.domain.connections import SourceConnection
+from wellhead.domain.errors import ConflictError, ErrorCategory, NotFoundError
+from wellhead.domain.jobs import FINAL, JobMode, JobStatus, SyncJob, move
+from wellhead.engine.procrastinate import Task
+from wellhead.services.parts import Parts
+from wellhead.store import connections, jobs
+from wellhead.store.locks import Lock
+from wellhead.store.outbox import write_job_event
+
+CREDENTIALS = frozenset(
+    {
+        ErrorCategory.API_KEY_INVALID,
+        ErrorCategory.OAUTH_CREDENTIALS_EXPIRED,
+        ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE,
+        ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID,
+    }
+)
+
+
+async def start_run(  # keyword options of one request
+    parts: Parts,
+    organization_id: UUID,
+    connection_id: UUID,
+    *,
+    force_full: bool = False,
+    confirm_deletes: int | None = None,
+    trigger: str = "manual",
+) -> SyncJob:
+    """Start a sync of a connection now.
+
+    Raises NotFoundError, and ConflictError when a job is open or new credentials are
+    needed first.
+    """
+    async with parts.db.begin() as connection:
+        source_connection = await connections.find(
+            connection, organization_id, connection_id, lock=Lock.SHARE
+        )
+        if source_connection is None:
+            raise NotFoundError("SourceConnection not found")
+        return await enqueue_run(
+            parts,
+            connection,
+            source_connection,
+            force_full=force_full,
+            confirm_deletes=confirm_deletes,
+            trigger=trigger,
+        )
+
+
+async def enqueue_run(  # keyword options of one request
+    parts: Parts,
+    connection: AsyncConnection,
+    source_connection: SourceConnection,
+    *,
+    force_full: bool = False,
+    confirm_deletes: int | None = None,
+    trigger: str = "manual",
+) -> SyncJob:
+    """Write a PENDING job and its task in the caller's transaction.
+
+    The caller holds the connection's row at least FOR SHARE. Two callers at once are
+    told apart by the unique index on open jobs.
+    """
+    if source_connection.paused_reason in CREDENTIALS:
+        raise ConflictError(
+            "Cannot trigger sync: sync is paused. Update the connection's credentials"
+        )
+    open_job = await jobs.open_job(connection, source_connection.id)
+    if open_job is not None:
+        raise _already(open_job.status)
+    job = SyncJob(
+        id=uuid4(),
+        organization_id=source_connection.organization_id,
+        connection_id=source_connection.id,
+        created_at=parts.clock.now(),
+        mode=mode_of(
+            parts,
+            source_connection.short_name,
+            has_cursor=source_connection.cursor is not None,
+            must_be_full=force_full or source_connection.needs_full,
+        ),
+        force_full=force_full,
+        confirm_deletes=confirm_deletes,
+        trigger=trigger,
+    )
+    try:
+        async with connection.begin_nested():
+            await jobs.add(connection, job)
+    except IntegrityError as error:
+        raise _already(JobStatus.PENDING) from error
+    await parts.engine.defer(connection, Task.RUN_JOB, job.id)
+    await write_job_event(connection, job, job.created_at)
+    return job
+
+
+def mode_of(
+    parts: Parts, short_name: str, *, has_cursor: bool, must_be_full: bool
+) -> JobMode:
+    """Return how a job reads: by its cursor if the source can and nothing forbids.
+
+    Asked when a job is written down, to foretell it, and at its claim, to fix it.
+    """
+    if must_be_full or not has_cursor:
+        return JobMode.FULL
+    try:
+        info = parts.sources.get(short_name).info
+    except NotFoundError:
+        return JobMode.FULL
+    return JobMode.INCREMENTAL if info.is_incremental else JobMode.FULL
+
+
+def _already(status: JobStatus) -> ConflictError:
+    return ConflictError(f"Cannot start new sync: a sync job is already {status.value}")
+
+
+async def list_runs(  # keyword options of one request
+    parts: Parts,
+    organization_id: UUID,
+    connection_id: UUID,
+    *,
+    limit: int,
+    before: UUID | None = None,
+    status: JobStatus | None = None,
+) -> list[SyncJob]:
+    """List a connection's jobs, newest first. Raises NotFoundError."""
+    async with parts.db.connect() as connection:
+        await _require(connection, organization_id, connection_id)
+        if before is not None:
+            mark = await jobs.get(connection, before)
+            if mark is None or mark.connection_id != connection_id:
+                raise NotFoundError("Sync job not found")
+        return await jobs.newest(
+            connection, connection_id, limit=limit, before=before, status=status
+        )
+
+
+async def get_run(parts: Parts, organization_id: UUID, job_id: UUID) -> SyncJob:
+    """Return one job. Raises NotFoundError."""
+    async with parts.db.connect() as connection:
+        job = await jobs.get(connection, job_id)
+        if job is None or job.organization_id != organization_id:
+            raise NotFoundError("Sync job not found")
+        await _require(connection, organization_id, job.connection_id)
+        return job
+
+
+async def cancel_run(
+    parts: Parts,
+    organization_id: UUID,
+    connection_id: UUID | None,
+    job_id: UUID,
+    *,
+    keep_data: bool = False,
+) -> SyncJob:
+    """Ask a job to stop; a running one becomes CANCELLING, its worker ends it.
+
+    Asking again changes nothing. Raises NotFoundError, and ConflictError when the job
+    is over.
+    """
+    async with parts.db.begin() as connection:
+        job = await jobs.get(connection, job_id, for_update=True)
+        if (
+            job is None
+            or job.organization_id != organization_id
+            or connection_id not in (None, job.connection_id)
+        ):
+            raise NotFoundError("Sync job not found")
+        if job.status in FINAL:
+            raise ConflictError(f"Cannot cancel job in {job.status.value} state")
+        return await _cancel(parts, connection, job, keep_data=keep_data)
+
+
+async def close_open_job(
+    parts: Parts, connection: AsyncConnection, connection_id: UUID
+) -> None:
+    """Cancel what is open, within a transaction that deletes the connection.
+
+    The caller holds the connection's row, so no new job can start meanwhile.
+    """
+    job = await jobs.open_job(connection, connection_id, for_update=True)
+    if job is not None:
+        await _cancel(parts, connection, job, keep_data=False)
+
+
+async def _cancel(
+    parts: Parts, connection: AsyncConnection, job: SyncJob, *, keep_data: bool
+) -> SyncJob:
+    if job.status is JobStatus.CANCELLING:
+        return job
+    now = parts.clock.now()
+    is_waiting = job.status is JobStatus.PENDING
+    to = JobStatus.CANCELLED if is_waiting else JobStatus.CANCELLING
+    moved = replace(move(job, to, at=now), keep_data=keep_data)
+    await jobs.save(connection, moved, was=job)
+    await write_job_event(connection, moved, now)
+    if not is_waiting:
+        await parts.engine.abort(connection, Task.RUN_JOB, job.id)
+    return moved
+
+
+async def _require(
+    connection: AsyncConnection, organization_id: UUID, connection_id: UUID
+) -> None:
+    if await connections.find(connection, organization_id, connection_id) is None:
+        raise NotFoundError("SourceConnection not found")

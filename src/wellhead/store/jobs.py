@@ -1,0 +1,329 @@
+"""Sync jobs in the ledger: compare-and-set, claims, leases, lists."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CursorResult, Row, func, insert, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wellhead.domain.errors import ConflictError, FencedError
+from wellhead.domain.jobs import OPEN, Counts, JobMode, JobStatus, Rollback, SyncJob
+from wellhead.store.schema import sync_job
+
+_COLUMNS = tuple(
+    column
+    for column in sync_job.c
+    if column.name not in {"suspect_key", "sequence", "crashes", "released"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunTotals:
+    """How many jobs a connection ever had, and how they ended."""
+
+    total: int
+    successful: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to write for a job; `crashes` counts losses since the last commit."""
+
+    job: SyncJob
+    crashes: int
+    suspect_key: bytes | None
+
+
+def _job(row: Row[Any]) -> SyncJob:
+    fields = row._mapping  # noqa: SLF001  # SQLAlchemy's public view of a row
+    return SyncJob(
+        id=fields["id"],
+        organization_id=fields["organization_id"],
+        connection_id=fields["connection_id"],
+        status=JobStatus(fields["status"]),
+        mode=JobMode(fields["mode"]),
+        created_at=fields["created_at"],
+        started_at=fields["started_at"],
+        completed_at=fields["completed_at"],
+        counts=Counts(
+            inserted=fields["inserted"],
+            updated=fields["updated"],
+            deleted=fields["deleted"],
+            failed=fields["failed"],
+            kept=fields["kept"],
+        ),
+        error=fields["error"],
+        error_category=fields["error_category"],
+        error_details=fields["error_details"],
+        generation=fields["generation"],
+        fence=fields["fence"],
+        attempt=fields["attempt"],
+        lease_until=fields["lease_until"],
+        progress_at=fields["progress_at"],
+        waiting_until=fields["waiting_until"],
+        phase=fields["phase"],
+        checkpoint=fields["checkpoint"],
+        rollback=Rollback(fields["rollback"]),
+        keep_data=fields["keep_data"],
+        force_full=fields["force_full"],
+        confirm_deletes=fields["confirm_deletes"],
+        trigger=fields["trigger"],
+    )
+
+
+async def add(connection: AsyncConnection, job: SyncJob) -> None:
+    """Insert a PENDING job; IntegrityError when the connection has an open one."""
+    await connection.execute(
+        insert(sync_job).values(
+            id=job.id,
+            sequence=func.nextval("job_sequence"),
+            organization_id=job.organization_id,
+            connection_id=job.connection_id,
+            status=job.status.value,
+            mode=job.mode.value,
+            trigger=job.trigger,
+            force_full=job.force_full,
+            confirm_deletes=job.confirm_deletes,
+            created_at=job.created_at,
+        )
+    )
+
+
+async def get(
+    connection: AsyncConnection, job_id: UUID, *, for_update: bool = False
+) -> SyncJob | None:
+    query = select(*_COLUMNS).where(sync_job.c.id == job_id)
+    if for_update:
+        query = query.with_for_update()
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else _job(row)
+
+
+async def open_job(
+    connection: AsyncConnection, connection_id: UUID, *, for_update: bool = False
+) -> SyncJob | None:
+    """Return the connection's only job that is not final."""
+    query = select(*_COLUMNS).where(
+        sync_job.c.connection_id == connection_id,
+        sync_job.c.status.in_([status.value for status in OPEN]),
+    )
+    if for_update:
+        query = query.with_for_update()
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else _job(row)
+
+
+async def newest(
+    connection: AsyncConnection,
+    connection_id: UUID,
+    *,
+    limit: int,
+    before: UUID | None = None,
+    status: JobStatus | None = None,
+) -> list[SyncJob]:
+    """List a connection's jobs, newest first by creation, one indexed query."""
+    query = (
+        select(*_COLUMNS)
+        .where(sync_job.c.connection_id == connection_id)
+        .order_by(sync_job.c.sequence.desc())
+        .limit(limit)
+    )
+    if before is not None:
+        at = select(sync_job.c.sequence).where(
+            sync_job.c.id == before, sync_job.c.connection_id == connection_id
+        )
+        query = query.where(sync_job.c.sequence < at.scalar_subquery())
+    if status is not None:
+        query = query.where(sync_job.c.status == status.value)
+    return [_job(row) for row in await connection.execute(query)]
+
+
+async def last_jobs(
+    connection: AsyncConnection, connection_ids: Collection[UUID]
+) -> dict[UUID, SyncJob]:
+    """Return the newest job of each connection that has one."""
+    if not connection_ids:
+        return {}
+    names = ", ".join(f"j.{column.name}" for column in _COLUMNS)
+    rows = await connection.execute(
+        text(
+            f"SELECT {names} FROM unnest(CAST(:ids AS uuid[])) AS c(id)"  # noqa: S608
+            " CROSS JOIN LATERAL (SELECT * FROM sync_job WHERE connection_id = c.id"
+            " ORDER BY sequence DESC LIMIT 1) AS j"
+        ),
+        {"ids": list(connection_ids)},
+    )
+    return {row.connection_id: _job(row) for row in rows}
+
+
+async def totals(connection: AsyncConnection, connection_id: UUID) -> RunTotals:
+    """Count all jobs of a connection by outcome."""
+    done = sync_job.c.status == JobStatus.COMPLETED.value
+    failed = sync_job.c.status == JobStatus.FAILED.value
+    row = (
+        await connection.execute(
+            select(
+                func.count(), func.count().filter(done), func.count().filter(failed)
+            ).where(sync_job.c.connection_id == connection_id)
+        )
+    ).one()
+    return RunTotals(total=row[0], successful=row[1], failed=row[2])
+
+
+async def save(connection: AsyncConnection, job: SyncJob, *, was: SyncJob) -> None:
+    """Write a moved job, if its status and fence are still what they were.
+
+    Raises ConflictError when someone was faster.
+    """
+    result = await connection.execute(
+        update(sync_job)
+        .where(
+            sync_job.c.id == job.id,
+            sync_job.c.status == was.status.value,
+            sync_job.c.fence == was.fence,
+        )
+        .values(
+            status=job.status.value,
+            started_at=job.started_at,
+            completed_at=job.completed_at,
+            error=job.error,
+            error_category=job.error_category,
+            error_details=job.error_details,
+            lease_until=job.lease_until,
+            progress_at=job.progress_at,
+            waiting_until=job.waiting_until,
+            phase=job.phase,
+            rollback=job.rollback.value,
+            keep_data=job.keep_data,
+        )
+    )
+    if result.rowcount != 1:
+        raise ConflictError(f"Job {job.id} is no longer {was.status}")
+
+
+_CLAIM = text(
+    """
+    UPDATE sync_job SET
+      fence = :fence,
+      attempt = CASE WHEN released THEN greatest(attempt, 1) ELSE attempt + 1 END,
+      crashes = CASE WHEN released OR status = 'pending' THEN crashes
+                     ELSE crashes + 1 END,
+      lease_until = now() + :lease,
+      started_at = coalesce(started_at, :now),
+      progress_at = :now,
+      released = false,
+      status = CASE status WHEN 'pending' THEN 'running' ELSE status END
+    WHERE id = :job_id
+      AND (status = 'pending'
+           OR (status IN ('running', 'cancelling') AND lease_until < now()))
+    RETURNING *
+    """
+)
+
+
+async def claim(
+    connection: AsyncConnection,
+    job_id: UUID,
+    *,
+    fence: int,
+    now: datetime,
+    lease: timedelta,
+) -> Claim | None:
+    """Take a job that waits or whose lease ran out; None when it is not to be had."""
+    row = (
+        await connection.execute(
+            _CLAIM, {"job_id": job_id, "fence": fence, "now": now, "lease": lease}
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return Claim(job=_job(row), crashes=row.crashes, suspect_key=row.suspect_key)
+
+
+async def lock(
+    connection: AsyncConnection, job: SyncJob, *allowed: JobStatus
+) -> SyncJob:
+    """Lock the job's row for this transaction, as its fenced owner.
+
+    Raises FencedError when the fence moved on or the status is none of `allowed`.
+    """
+    row = (
+        await connection.execute(
+            select(*_COLUMNS)
+            .where(
+                sync_job.c.id == job.id,
+                sync_job.c.fence == job.fence,
+                sync_job.c.status.in_([status.value for status in allowed]),
+            )
+            .with_for_update()
+        )
+    ).one_or_none()
+    if row is None:
+        raise FencedError(
+            f"job {job.id} is no longer ours to write (fence {job.fence})"
+        )
+    return _job(row)
+
+
+async def patch(
+    connection: AsyncConnection, job: SyncJob, values: Mapping[str, Any]
+) -> bool:
+    """Write progress columns as the fenced owner; False when the fence moved on."""
+    result: CursorResult[Any] = await connection.execute(
+        update(sync_job)
+        .where(sync_job.c.id == job.id, sync_job.c.fence == job.fence)
+        .values(**values)
+    )
+    return result.rowcount == 1
+
+
+async def release(connection: AsyncConnection, job: SyncJob) -> bool:
+    """Give the lease back without it counting as an attempt or a crash."""
+    return await patch(
+        connection, job, {"lease_until": func.now(), "released": True, "phase": None}
+    )
+
+
+async def abandoned(connection: AsyncConnection, *, limit: int = 100) -> Sequence[UUID]:
+    """Return open jobs that no worker holds: lease run out, or waiting unqueued."""
+    rows = await connection.execute(
+        text(
+            """
+            SELECT j.id FROM sync_job j
+            WHERE (j.status IN ('running', 'cancelling') AND j.lease_until < now())
+               OR (j.status = 'pending'
+                   AND j.created_at < now() - interval '5 seconds'
+                   AND NOT EXISTS (
+                     SELECT 1 FROM procrastinate_jobs p
+                     WHERE p.queueing_lock = 'run_job:' || j.id
+                       AND p.status IN ('todo', 'doing')))
+            ORDER BY j.sequence LIMIT :limit
+            """
+        ),
+        {"limit": limit},
+    )
+    return [row.id for row in rows]
+
+
+async def rolling_back(connection: AsyncConnection) -> Sequence[UUID]:
+    """Return cancelled jobs whose inserted entities are still to be removed."""
+    rows = await connection.execute(
+        select(sync_job.c.id).where(sync_job.c.rollback == Rollback.PENDING.value)
+    )
+    return [row.id for row in rows]
+
+
+async def wait_until(connection: AsyncConnection, job: SyncJob, seconds: float) -> None:
+    """Say until when the source told the job to wait; 0 means it goes on."""
+    await connection.execute(
+        text(
+            "UPDATE sync_job SET progress_at = now(), waiting_until ="
+            " CASE WHEN :seconds > 0 THEN now() + make_interval(secs => :seconds) END"
+            " WHERE id = :id AND fence = :fence"
+        ),
+        {"id": job.id, "fence": job.fence, "seconds": seconds},
+    )

@@ -1,0 +1,48 @@
+"""Credentials at rest: encrypted with the current key, readable with older ones."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from wellhead.domain.errors import StartError, WellheadError
+
+
+class Cipher:
+    """Encrypts with the first key and decrypts with any of them."""
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        try:
+            self._fernet = MultiFernet([Fernet(key) for key in keys])
+        except ValueError as error:
+            raise StartError(
+                "The encryption key must be 32 url-safe base64-encoded bytes; "
+                "make one with Cipher.new_key()."
+            ) from error
+
+    @staticmethod
+    def new_key() -> str:
+        return Fernet.generate_key().decode()
+
+    def encrypt(self, secrets: dict[str, Any]) -> bytes:
+        return self._fernet.encrypt(json.dumps(secrets).encode())
+
+    def decrypt(self, ciphertext: bytes) -> dict[str, Any]:
+        """Return what was encrypted; WellheadError when no key fits."""
+        try:
+            plain: dict[str, Any] = json.loads(self._fernet.decrypt(ciphertext))
+        except InvalidToken as error:
+            raise WellheadError(
+                "A stored credential cannot be decrypted with the present keys."
+            ) from error
+        return plain
+
+    def rotate(self, ciphertext: bytes) -> bytes:
+        """Encrypt anew with the first key."""
+        try:
+            return self._fernet.rotate(ciphertext)
+        except InvalidToken as error:
+            raise WellheadError(
+                "A stored credential cannot be decrypted with the present keys."
+            ) from error

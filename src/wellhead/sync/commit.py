@@ -1,0 +1,320 @@
+"""Writing a batch so that nothing is lost or half-shown: T1, append, T2.
+
+Sync protocol, section 4. Order of locks everywhere: connection, job, entities by key.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wellhead.domain.chunks import EntityChunks
+from wellhead.domain.errors import (
+    EntityError,
+    ErrorCategory,
+    FailureStage,
+    JobError,
+    RetryableError,
+    SyncError,
+)
+from wellhead.domain.items import Upsert
+from wellhead.domain.jobs import JobStatus
+from wellhead.store import garbage, jobs, ledger, quarantine, scopes
+from wellhead.store.ledger import Change, EntityRow
+from wellhead.store.quarantine import Failed
+from wellhead.sync import counting
+from wellhead.sync.batch import Batch, Loaded
+from wellhead.sync.embedding import vectors_of
+from wellhead.sync.failing import failed, storable, transient
+from wellhead.sync.run import Matrix, Run
+
+APPEND_TRIES = 3
+PART_CHUNKS = 5_000
+"""A larger entity is appended in parts, under one version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An entity whose chunks are in the index under a version not yet committed."""
+
+    loaded: Loaded
+    version: int
+
+
+class _AppendError(SyncError):
+    """Nobody knows whether the chunks arrived; their versions were given up."""
+
+
+async def store(
+    run: Run, writes: Sequence[Loaded]
+) -> tuple[list[Stored], list[Failed]]:
+    """Embed and append; trouble with a batch is narrowed down to single entities."""
+    if not writes:
+        return [], []
+    try:
+        return await _append(run, writes, await vectors_of(run, writes)), []
+    except (EntityError, RetryableError, _AppendError) as error:
+        if len(writes) == 1:
+            return [], [_failure(writes[0], error)]
+    middle = len(writes) // 2
+    first, first_failed = await store(run, writes[:middle])
+    second, second_failed = await store(run, writes[middle:])
+    return first + second, first_failed + second_failed
+
+
+def _failure(loaded: Loaded, error: SyncError) -> Failed:
+    if isinstance(error, _AppendError):
+        error = transient(str(error), FailureStage.INDEX)
+    elif not isinstance(error, EntityError):
+        error = transient(str(error), FailureStage.EMBED)
+    return failed(Upsert(loaded.entity), loaded.scope, error)
+
+
+async def _append(run: Run, writes: Sequence[Loaded], vectors: Matrix) -> list[Stored]:
+    """T1 and the append; one that was not acknowledged is never repeated."""
+    for attempt in range(APPEND_TRIES):
+        check_disk(run)
+        versions = await declare(run, [len(loaded.texts) for loaded in writes])
+        chunks = _chunks(run, writes, versions, vectors)
+        try:
+            if chunks:
+                await run.tools.index.append(
+                    run.collection_id, run.tools.embedder.dimension, chunks
+                )
+        except (RuntimeError, ValueError, OSError) as error:
+            await _give_up(run, versions)
+            if attempt == APPEND_TRIES - 1:
+                raise _AppendError(f"the index refused: {error}") from error
+            await asyncio.sleep(0.2 * 4**attempt)
+        else:
+            return [
+                Stored(loaded, version)
+                for loaded, version in zip(writes, versions, strict=True)
+            ]
+    raise _AppendError("the index was never asked")
+
+
+def check_disk(run: Run) -> None:
+    """Raise JobError when too little disk is free to begin another batch."""
+    tools = run.tools
+    if tools.data_dir is None or not tools.min_free_bytes:
+        return
+    free = shutil.disk_usage(tools.data_dir).free
+    if free < tools.min_free_bytes:
+        raise JobError(
+            f"disk full: {free // 2**20} MB are free, {tools.min_free_bytes // 2**20}"
+            " MB are needed. Free some space and run again; what was committed stays",
+            category=ErrorCategory.DISK_FULL,
+        )
+
+
+async def declare(run: Run, chunk_counts: Sequence[int]) -> list[int]:
+    """T1: as the fenced owner, draw versions and write them down as intents."""
+    async with run.tools.db.begin() as connection:
+        await jobs.lock(connection, run.job, JobStatus.RUNNING)
+        versions = await ledger.draw_versions(connection, len(chunk_counts))
+        await ledger.write_intents(
+            connection,
+            run.connection_id,
+            run.job.fence,
+            dict(zip(versions, chunk_counts, strict=True)),
+        )
+    return versions
+
+
+async def _give_up(run: Run, versions: Sequence[int]) -> None:
+    async with run.tools.db.begin() as connection:
+        await jobs.lock(connection, run.job, JobStatus.RUNNING, JobStatus.CANCELLING)
+        await garbage.discard_intents(
+            connection, run.collection_id, run.connection_id, versions=versions
+        )
+
+
+def _chunks(
+    run: Run, writes: Sequence[Loaded], versions: Sequence[int], vectors: Matrix
+) -> list[EntityChunks]:
+    made: list[EntityChunks] = []
+    row = 0
+    for loaded, version in zip(writes, versions, strict=True):
+        entity = loaded.entity
+        for start in range(0, len(loaded.texts), PART_CHUNKS):
+            end = min(start + PART_CHUNKS, len(loaded.texts))
+            made.append(
+                EntityChunks(
+                    version=version,
+                    connection_id=run.connection_id,
+                    inserted_by=loaded.inserted_by,
+                    job_id=run.job.id,
+                    entity_key=loaded.key,
+                    entity_type=storable(entity.type),
+                    source_name=run.source_name,
+                    source_id=storable(entity.source_id),
+                    name=storable(entity.name),
+                    created_at=entity.created_at,
+                    updated_at=entity.updated_at,
+                    breadcrumbs=entity.breadcrumbs,
+                    texts=loaded.texts[start:end],
+                    text_hashes=loaded.text_hashes[start:end],
+                    vectors=np.ascontiguousarray(vectors[row + start : row + end]).data,
+                    first_ordinal=start,
+                )
+            )
+        row += len(loaded.texts)
+    return made
+
+
+async def finish(
+    run: Run, batch: Batch, stored: Sequence[Stored], lost: Sequence[Failed]
+) -> None:
+    """T2: make the batch true, all of it or nothing, as the fenced owner."""
+    failures = [*batch.failed, *lost]
+    async with run.tools.db.begin() as connection:
+        job = await jobs.lock(
+            connection, run.job, JobStatus.RUNNING, JobStatus.CANCELLING
+        )
+        tally = await _write(run, connection, stored)
+        tally += await delete(run, connection, batch.deletes)
+        kept = await _mark(run, connection, batch, failures)
+        failed_delta = await _quarantine(run, connection, batch, failures)
+        if batch.scopes:
+            last = {scope.scope: scope for scope in batch.scopes}
+            await scopes.write(connection, run.job.id, list(last.values()))
+        now = run.tools.clock.now()
+        counts = counting.add(job.counts, tally, kept=kept, failed=failed_delta)
+        values = counting.columns(counts) | {
+            "progress_at": now,
+            "waiting_until": None,
+        }
+        if batch.checkpoint is not None:
+            values["checkpoint"] = batch.checkpoint
+        if stored or failures or tally.deleted or batch.checkpoint is not None:
+            values["suspect_key"] = None
+            if not run.cautious:
+                values["crashes"] = 0
+        await jobs.patch(connection, job, values)
+
+
+async def _write(
+    run: Run, connection: AsyncConnection, stored: Sequence[Stored]
+) -> counting.Tally:
+    if not stored:
+        return counting.Tally()
+    keys = [one.loaded.key for one in stored]
+    existing = await ledger.lock_entities(connection, run.connection_id, keys)
+    await ledger.write_entities(
+        connection,
+        connection_id=run.connection_id,
+        job_id=run.job.id,
+        generation=run.job.generation,
+        now=run.tools.clock.now(),
+        rows=[_row(run, one) for one in stored],
+    )
+    await ledger.remove_intents(
+        connection, run.connection_id, [one.version for one in stored]
+    )
+    if existing:
+        await garbage.discard(
+            connection,
+            run.collection_id,
+            run.connection_id,
+            [version for version, _ in existing.values()],
+        )
+    return await _note(
+        run, connection, {key: Change(key in existing, after=True) for key in keys}
+    )
+
+
+def _row(run: Run, one: Stored) -> EntityRow:
+    loaded = one.loaded
+    version = loaded.entity.source_version
+    return EntityRow(
+        entity_key=loaded.key,
+        scope=loaded.scope,
+        type=storable(loaded.entity.type),
+        source_id=storable(loaded.entity.source_id),
+        source_version=None if version is None else storable(version),
+        content_hash=loaded.content_hash,
+        meta_hash=loaded.meta_hash,
+        pipeline_fingerprint=run.fingerprint,
+        version=one.version,
+        chunk_count=len(loaded.texts),
+        inserted_by=loaded.inserted_by,
+        meta=loaded.meta,
+    )
+
+
+async def delete(
+    run: Run, connection: AsyncConnection, keys: Sequence[bytes]
+) -> counting.Tally:
+    """Remove entities that exist; within a transaction that holds the job's lock."""
+    if not keys:
+        return counting.Tally()
+    existing = await ledger.lock_entities(connection, run.connection_id, keys)
+    if not existing:
+        return counting.Tally()
+    await ledger.remove_entities(connection, run.connection_id, existing)
+    await garbage.discard(
+        connection,
+        run.collection_id,
+        run.connection_id,
+        [version for version, _ in existing.values()],
+    )
+    return await _note(
+        run, connection, {key: Change(before=True, after=False) for key in existing}
+    )
+
+
+async def _note(
+    run: Run, connection: AsyncConnection, changes: dict[bytes, Change]
+) -> counting.Tally:
+    earlier = await ledger.changes_of(connection, run.job.id, changes)
+    merged = {
+        key: replace(change, before=earlier[key].before) if key in earlier else change
+        for key, change in changes.items()
+    }
+    await ledger.write_changes(connection, run.job.id, merged)
+    return counting.tally(earlier, merged)
+
+
+async def _mark(
+    run: Run, connection: AsyncConnection, batch: Batch, failures: Sequence[Failed]
+) -> int:
+    kept = 0
+    generation = run.job.generation
+    if batch.keeps:
+        kept = await ledger.mark_seen(
+            connection, run.connection_id, generation, batch.keeps
+        )
+    stale = [one.entity_key for one in failures]
+    others = dict.fromkeys([*batch.skips, *stale])
+    if others:
+        await ledger.mark_seen(
+            connection, run.connection_id, generation, others, stale=stale
+        )
+    return kept
+
+
+async def _quarantine(
+    run: Run, connection: AsyncConnection, batch: Batch, failures: Sequence[Failed]
+) -> int:
+    """Record failures and recoveries; returns by how much the count moves."""
+    job_id = run.job.id
+    healed = set(batch.healed) - {one.entity_key for one in failures}
+    if not failures and not healed:
+        return 0
+    before = await quarantine.count_unresolved(connection, job_id)
+    if healed:
+        await quarantine.resolve(connection, run.connection_id, job_id, healed)
+    if failures:
+        await quarantine.record(
+            connection,
+            connection_id=run.connection_id,
+            job_id=job_id,
+            fingerprint=run.fingerprint,
+            now=run.tools.clock.now(),
+            failed=list({one.entity_key: one for one in failures}.values()),
+        )
+    return await quarantine.count_unresolved(connection, job_id) - before

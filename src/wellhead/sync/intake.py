@@ -1,0 +1,170 @@
+"""Reading a source into pages, with a bounded lead (sync protocol, section 11)."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from wellhead.domain.items import (
+    ROOT_SCOPE,
+    Checkpoint,
+    Delete,
+    Failure,
+    Item,
+    Ref,
+    ScopeEnd,
+    ScopeStart,
+    Seen,
+    Upsert,
+    Waiting,
+)
+from wellhead.store.scopes import COMPLETE, INCOMPLETE, STARTED, ScopeRun
+
+PAGE_ITEMS = 512
+PAGE_SECONDS = 2.0
+LEAD_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Page:
+    """Consecutive items; of several with one key only the last is kept."""
+
+    items: dict[bytes, tuple[Upsert | Delete | Seen | Failure, str]] = field(
+        default_factory=dict
+    )
+    scopes: list[ScopeRun] = field(default_factory=list)
+    checkpoint: dict[str, Any] | None = None
+    waiting_seconds: float | None = None
+    size: int = 0
+
+
+class Intake:
+    """Pulls items in a task of its own, so a slow source does not hold a page back.
+
+    Errors of the source are raised from `pages`, after everything before them.
+    """
+
+    def __init__(
+        self, items: AsyncIterator[Item], *, scopes: dict[str, str] | None = None
+    ) -> None:
+        """`scopes` maps keys (hex) to scopes for items outside a listing."""
+        self._items = items
+        self._queue: asyncio.Queue[Item | Exception | None] = asyncio.Queue(PAGE_ITEMS)
+        self._next_error: Exception | None = None
+        self._room = asyncio.Event()
+        self._room.set()
+        self._bytes = 0
+        self._open: list[str] = []
+        self._broken: dict[str, str] = {}
+        self._scopes = scopes or {}
+
+    async def pages(self, *, page_items: int = PAGE_ITEMS) -> AsyncIterator[Page]:
+        """Yield pages of up to `page_items`, or of what came within two seconds."""
+        reader = asyncio.create_task(self._pull())
+        try:
+            while True:
+                page, ended = await self._fill(page_items)
+                yield page
+                if ended:
+                    break
+        finally:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+
+    async def _pull(self) -> None:
+        try:
+            async for item in self._items:
+                self._bytes += _weight(item)
+                if self._bytes > LEAD_BYTES:
+                    self._room.clear()
+                    await self._room.wait()
+                await self._queue.put(item)
+            await self._queue.put(None)
+        except Exception as error:  # noqa: BLE001  # raised again by pages()
+            await self._queue.put(error)
+        finally:
+            if isinstance(self._items, AsyncGenerator):
+                await self._items.aclose()
+
+    async def _fill(self, page_items: int) -> tuple[Page, bool]:
+        page = Page()
+        deadline = time.monotonic() + PAGE_SECONDS
+        item = self._next_error or await self._queue.get()
+        while not isinstance(item, Exception) and item is not None:
+            self._bytes -= _weight(item)
+            if self._bytes <= LEAD_BYTES:
+                self._room.set()
+            self._take(page, item)
+            if page.size >= page_items or page.waiting_seconds is not None:
+                return page, False
+            try:
+                item = await self._get_until(deadline)
+            except TimeoutError:
+                return page, False
+        if item is None:
+            return page, True
+        if page.size and self._next_error is None:
+            self._next_error = item  # what came before it is committed first
+            return page, False
+        raise item
+
+    async def _get_until(self, deadline: float) -> Item | Exception | None:
+        if not self._queue.empty():
+            return self._queue.get_nowait()
+        async with asyncio.timeout_at(
+            asyncio.get_running_loop().time() + deadline - time.monotonic()
+        ):
+            return await self._queue.get()
+
+    def _take(self, page: Page, item: Item) -> None:
+        page.size += 1
+        match item:
+            case Upsert() | Delete() | Seen():
+                page.items[item.key] = (item, self._scope_of(item.key))
+            case Failure(ref=Ref() as ref):
+                page.items[ref.key] = (item, self._scope_of(ref.key))
+            case Waiting(seconds):
+                page.waiting_seconds = seconds
+            case _ if self._scopes:
+                pass  # entities fetched one by one are no listing
+            case Checkpoint(token):
+                page.checkpoint = token
+            case Failure() | ScopeStart() | ScopeEnd():
+                page.scopes.append(self._scope_run(item))
+
+    def _scope_run(self, item: Failure | ScopeStart | ScopeEnd) -> ScopeRun:
+        match item:
+            case Failure(reason=reason):
+                scope = self._scope_of(b"")
+                self._broken[scope] = reason
+                return ScopeRun(scope, INCOMPLETE, reason=reason)
+            case ScopeStart(scope):
+                self._open.append(scope)
+                self._broken.pop(scope, None)
+                return ScopeRun(scope, STARTED)
+            case ScopeEnd():
+                return self._ended(item)
+
+    def _scope_of(self, key: bytes) -> str:
+        return self._scopes.get(key.hex()) or (
+            self._open[-1] if self._open else ROOT_SCOPE
+        )
+
+    def _ended(self, end: ScopeEnd) -> ScopeRun:
+        if end.scope in self._open:
+            self._open.remove(end.scope)
+        broken = self._broken.pop(end.scope, None)
+        is_whole = end.complete and broken is None
+        return ScopeRun(
+            end.scope,
+            COMPLETE if is_whole else INCOMPLETE,
+            end.confirmed_empty,
+            broken if broken is not None or end.complete else "listing incomplete",
+        )
+
+
+def _weight(item: Item) -> int:
+    if isinstance(item, Upsert) and item.entity.text is not None:
+        return len(item.entity.text)
+    return 0

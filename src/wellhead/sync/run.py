@@ -1,0 +1,86 @@
+"""What every step of one job's run needs: its tools, its target, its memory."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from wellhead.domain.chunks import Vectors
+from wellhead.domain.items import Ref
+from wellhead.domain.jobs import SyncJob
+from wellhead.domain.ports import Clock, Embedder, Index
+from wellhead.sources.base import Source
+from wellhead.sync.convert.converter import Converter
+
+VECTOR_MEMORY_BYTES = 64 * 1024 * 1024
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """The parts of the program that a run uses."""
+
+    db: AsyncEngine
+    index: Index
+    embedder: Embedder
+    converter: Converter
+    clock: Clock
+    data_dir: Path | None = None
+    min_free_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One claimed job, its source, and where its chunks go.
+
+    `job` is the row as claimed: its fence is ours, its counts are the counts then.
+    In `cautious` mode entities go one by one, each recorded before it is touched;
+    `poison` is the one at which the worker died again, to be quarantined.
+    """
+
+    tools: Tools
+    job: SyncJob
+    source: Source
+    collection_id: UUID
+    connection_id: UUID
+    source_name: str
+    cautious: bool = False
+    poison: bytes | None = None
+    vectors: "VectorMemory" = field(default_factory=lambda: VectorMemory())
+    missed: dict[Ref, str] = field(default_factory=dict)
+    """Entities that an id listing showed and the ledger does not know, with scope."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What text and vectors depend on besides the content."""
+        embedder = self.tools.embedder
+        return f"1/{embedder.name}/{embedder.dimension}/{embedder.chunk_characters}"
+
+
+class VectorMemory:
+    """Vectors made in this job, by text hash; the oldest go when 64 MB are full."""
+
+    def __init__(self, limit_bytes: int = VECTOR_MEMORY_BYTES) -> None:
+        self._limit = limit_bytes
+        self._rows: OrderedDict[bytes, Matrix] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, text_hash: bytes) -> Matrix | None:
+        return self._rows.get(text_hash)
+
+    def put(self, text_hash: bytes, row: Matrix) -> None:
+        if text_hash in self._rows:
+            return
+        self._rows[text_hash] = row.copy()
+        self._bytes += row.nbytes
+        while self._bytes > self._limit:
+            self._bytes -= self._rows.popitem(last=False)[1].nbytes
+
+
+def matrix(vectors: Vectors, dimension: int) -> Matrix:
+    """See an embedder's answer as rows, without a copy."""
+    return np.frombuffer(vectors.cast("B"), dtype=np.float32).reshape(-1, dimension)

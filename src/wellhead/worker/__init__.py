@@ -1,0 +1,1 @@
+"""The process that runs sync jobs and keeps the index tidy."""

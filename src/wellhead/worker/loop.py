@@ -1,0 +1,75 @@
+"""The worker process: runs tasks, reaps, maintains, and outlives the database."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import structlog
+
+from wellhead.engine.procrastinate import Handler, Task
+from wellhead.services.parts import Parts
+from wellhead.store.database import is_gone
+from wellhead.sync.convert.converter import Converter
+from wellhead.sync.recover import roll_back
+from wellhead.worker import boot
+from wellhead.worker.lease import LeaseKeeper
+from wellhead.worker.maintain import flush_garbage, maintain_tables
+from wellhead.worker.purge import drop_collection, purge_connection
+from wellhead.worker.reaper import reap
+from wellhead.worker.run_job import Desk, run_job
+
+REAP_SECONDS = 1.0
+GARBAGE_SECONDS = 5.0
+MAINTAIN_SECONDS = 5.0
+RESTART_SECONDS = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+async def work(
+    parts: Parts,
+    converter: Converter,
+    *,
+    conninfo: str,
+    concurrency: int,
+    stop: asyncio.Event,
+) -> None:
+    """Work until `stop` is set. Jobs under way are then released to other workers."""
+    leases = LeaseKeeper(conninfo)
+    leases.start()
+    desk = Desk(parts, converter, leases)
+    handlers: dict[Task, Handler] = {
+        Task.RUN_JOB: partial(run_job, desk),
+        Task.ROLL_BACK: partial(roll_back, parts.db),
+        Task.PURGE_CONNECTION: partial(purge_connection, parts),
+        Task.DROP_COLLECTION: partial(drop_collection, parts),
+    }
+    chores = [
+        asyncio.create_task(_every(REAP_SECONDS, partial(reap, parts))),
+        asyncio.create_task(_every(GARBAGE_SECONDS, partial(flush_garbage, parts))),
+        asyncio.create_task(_every(MAINTAIN_SECONDS, partial(maintain_tables, parts))),
+    ]
+    try:
+        await boot.after_power_loss(parts)
+        while not stop.is_set():
+            await parts.engine.run(handlers, concurrency=concurrency, stop=stop)
+            if not stop.is_set():
+                _log.warning("the engine stopped; is the database away? trying again")
+                await asyncio.sleep(RESTART_SECONDS)
+    finally:
+        for chore in chores:
+            chore.cancel()
+        await asyncio.gather(*chores, return_exceptions=True)
+        leases.close()
+
+
+async def _every(seconds: float, chore: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await chore()
+        except Exception as error:  # noqa: BLE001  # it is done again next time
+            if is_gone(error):
+                _log.info("database away", chore=str(chore))
+            else:
+                _log.error("chore failed", chore=str(chore), exc_info=error)

@@ -1,0 +1,106 @@
+"""The maintainer: deletes garbage from the index and keeps its tables small."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from wellhead.services.parts import Parts
+from wellhead.store import garbage
+from wellhead.store.schema import collection
+
+GROUP = 10_000
+MAINTAIN_EVERY = timedelta(seconds=15)
+"""Unindexed rows are searched slowly; with nothing to do it costs next to nothing."""
+
+_log = structlog.get_logger(__name__)
+
+
+async def flush_garbage(parts: Parts) -> int:
+    """Delete every version whose time has come; returns how many versions.
+
+    Raises what the index or the database raise: the garbage waits for the next round.
+    """
+    async with parts.db.connect() as connection:
+        due = await garbage.due_collections(connection)
+    flushed = 0
+    for collection_id in due:
+        async with maintainer(parts.db, collection_id) as is_mine:
+            if is_mine:
+                flushed += await _flush(parts, collection_id)
+    return flushed
+
+
+async def _flush(parts: Parts, collection_id: UUID) -> int:
+    flushed = 0
+    while True:
+        async with parts.db.connect() as connection:
+            versions = await garbage.due_versions(
+                connection, collection_id, limit=GROUP
+            )
+        if not versions:
+            return flushed
+        await parts.index.delete_versions(collection_id, versions)
+        async with parts.db.begin() as connection:
+            await garbage.flushed(connection, versions)
+        flushed += len(versions)
+
+
+async def maintain_tables(parts: Parts) -> None:
+    """Optimise the tables of collections that changed since the last time."""
+    async with parts.db.connect() as connection:
+        rows = await connection.execute(
+            text(
+                "SELECT c.id FROM collection c WHERE NOT c.is_deleting AND EXISTS ("
+                " SELECT 1 FROM source_connection s JOIN sync_job j"
+                " ON j.connection_id = s.id WHERE s.collection_id = c.id"
+                " AND j.progress_at > coalesce(c.maintained_at, '-infinity'))"
+                " AND coalesce(c.maintained_at, '-infinity') < now() - :every"
+            ),
+            {"every": MAINTAIN_EVERY},
+        )
+        changed = [row.id for row in rows]
+    for collection_id in changed:
+        async with maintainer(parts.db, collection_id) as is_mine:
+            if not is_mine:
+                continue
+            now = parts.clock.now()
+            await parts.index.maintain(collection_id)
+            async with parts.db.begin() as connection:
+                await connection.execute(
+                    update(collection)
+                    .where(collection.c.id == collection_id)
+                    .values(maintained_at=now)
+                )
+
+
+@asynccontextmanager
+async def maintainer(
+    db: AsyncEngine, collection_id: UUID, *, waits: bool = False
+) -> AsyncIterator[bool]:
+    """Be the only maintainer of a collection; yields False when someone else is."""
+    digest = hashlib.blake2b(collection_id.bytes, digest_size=8).digest()
+    key = int.from_bytes(digest, "big", signed=True)
+    async with db.connect() as plain:
+        connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+        if waits:
+            await connection.execute(text("SELECT pg_advisory_lock(:k)"), {"k": key})
+            is_mine = True
+        else:
+            is_mine = bool(
+                await connection.scalar(
+                    select(text("pg_try_advisory_lock(:k)")).params(k=key)
+                )
+            )
+        try:
+            yield is_mine
+        finally:
+            if is_mine:
+                await connection.execute(
+                    text("SELECT pg_advisory_unlock(:k)"), {"k": key}
+                )

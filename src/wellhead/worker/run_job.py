@@ -1,0 +1,250 @@
+"""Running one job from claim to end: the only place that ends a running job."""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wellhead.domain.errors import (
+    ConfigError,
+    CredentialsError,
+    ErrorCategory,
+    FencedError,
+    JobError,
+    NotFoundError,
+    SyncError,
+)
+from wellhead.domain.jobs import JobMode, JobStatus, SyncJob
+from wellhead.engine.procrastinate import Task
+from wellhead.services import runs
+from wellhead.services.parts import Parts
+from wellhead.sources.base import Source
+from wellhead.store import connections, cursors, jobs
+from wellhead.store.cursors import Turn
+from wellhead.store.database import is_gone
+from wellhead.store.jobs import Claim
+from wellhead.store.outbox import write_job_event
+from wellhead.sync import pipeline
+from wellhead.sync.convert.converter import Converter
+from wellhead.sync.failing import reason
+from wellhead.sync.run import Run, Tools
+from wellhead.worker import endings
+from wellhead.worker.lease import LEASE, LeaseKeeper
+
+CRASHES_UNTIL_CAUTIOUS = 2
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a worker process has beyond the parts every process has."""
+
+    parts: Parts
+    converter: Converter
+    leases: LeaseKeeper
+
+
+async def run_job(desk: Desk, job_id: UUID) -> None:
+    """Claim a job, run it, and end it truthfully.
+
+    Comes to nothing when the job is not to be had. When the database goes away the
+    job is left as it is: its lease runs out and it resumes from its checkpoint.
+    """
+    claimed = await _claim(desk.parts, job_id)
+    if claimed is None:
+        return
+    claim, turn = claimed
+    held = desk.leases.hold(claim.job)
+    try:
+        await _run(desk, claim, turn, held.stop)
+    finally:
+        desk.leases.drop(claim.job)
+
+
+async def _claim(parts: Parts, job_id: UUID) -> tuple[Claim, Turn] | None:
+    async with parts.db.begin() as connection:
+        found = await jobs.get(connection, job_id)
+        if found is None or not found.is_open:
+            return None
+        turn = await cursors.take_turn(connection, found.connection_id)
+        if turn is None:
+            return None
+        now = parts.clock.now()
+        claim = await jobs.claim(
+            connection, job_id, fence=turn.fence, now=now, lease=LEASE
+        )
+        if claim is None:
+            return None
+        if claim.job.generation == 0:
+            job = await _begin(connection, parts, claim.job, turn)
+            if found.status is JobStatus.PENDING:
+                await write_job_event(connection, job, now)
+            claim = Claim(job, claim.crashes, claim.suspect_key)
+        return claim, turn
+
+
+async def _begin(
+    connection: AsyncConnection, parts: Parts, job: SyncJob, turn: Turn
+) -> SyncJob:
+    """Fix the mode and the generation at the first claim; they stay for all others."""
+    mode = runs.mode_of(
+        parts,
+        turn.short_name,
+        has_cursor=turn.cursor is not None,
+        must_be_full=turn.needs_full or job.force_full,
+    )
+    await jobs.patch(
+        connection, job, {"mode": mode.value, "generation": turn.generation}
+    )
+    if mode is JobMode.FULL:
+        await cursors.begin_full(connection, job.connection_id)
+    begun = await jobs.get(connection, job.id)
+    if begun is None:
+        raise FencedError(f"job {job.id} has gone")
+    return begun
+
+
+async def _run(desk: Desk, claim: Claim, turn: Turn, stop: asyncio.Event) -> None:
+    job, parts = claim.job, desk.parts
+    log = _log.bind(job_id=str(job.id), connection_id=str(job.connection_id))
+    log.info("job claimed", attempt=job.attempt, mode=job.mode.value)
+    began = time.process_time()
+    source: Source | None = None
+    try:
+        _refuse_cancelled(job)
+        source = await _source(parts, job, turn)
+        run = _compose(desk, claim, turn, source)
+        await _until_stopped(pipeline.sync(run), stop)
+        await endings.complete(parts, job, turn.collection_id)
+    except asyncio.CancelledError:
+        await _stopped(parts, job, turn)
+        raise
+    except Exception as error:  # a job must end, whatever is wrong in a connector
+        if is_gone(error):
+            raise
+        await _end_with(parts, job, turn, error)
+    finally:
+        if source is not None:
+            await source.close()
+        log.info("job left", cpu_seconds=round(time.process_time() - began, 3))
+
+
+def _refuse_cancelled(job: SyncJob) -> None:
+    if job.status is JobStatus.CANCELLING:
+        raise FencedError("the job was cancelled before it was claimed again")
+
+
+def _compose(desk: Desk, claim: Claim, turn: Turn, source: Source) -> Run:
+    parts = desk.parts
+    is_cautious = claim.crashes >= CRASHES_UNTIL_CAUTIOUS
+    return Run(
+        tools=Tools(
+            db=parts.db,
+            index=parts.index,
+            embedder=parts.embedder,
+            converter=desk.converter,
+            clock=parts.clock,
+            data_dir=parts.limits.data_dir,
+            min_free_bytes=parts.limits.min_free_bytes,
+        ),
+        job=claim.job,
+        source=source,
+        collection_id=turn.collection_id,
+        connection_id=claim.job.connection_id,
+        source_name=turn.short_name,
+        cautious=is_cautious,
+        poison=claim.suspect_key if claim.crashes > CRASHES_UNTIL_CAUTIOUS else None,
+    )
+
+
+async def _source(parts: Parts, job: SyncJob, turn: Turn) -> Source:
+    """Build the source; what is wrong with its configuration is the owner's to mend."""
+    async with parts.db.connect() as connection:
+        row = await connections.get(connection, job.connection_id)
+        sealed = await connections.ciphertext(connection, job.connection_id)
+    if row is None:
+        raise FencedError(f"connection {job.connection_id} has gone")
+    try:
+        credentials = parts.cipher.decrypt(sealed) if sealed is not None else {}
+        return parts.sources.get(turn.short_name).create(row.config, credentials)
+    except NotFoundError as error:
+        raise ConfigError(str(error)) from error
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False)
+        raise ConfigError(
+            "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
+        ) from error
+
+
+async def _until_stopped(work: Awaitable[None], stop: asyncio.Event) -> None:
+    """Run the pipeline; raises FencedError when it had to be stopped."""
+    task = asyncio.ensure_future(work)
+    watch = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise FencedError("the job was cancelled or is another worker's now")
+        await task
+    finally:
+        watch.cancel()
+        task.cancel()
+        await asyncio.gather(task, watch, return_exceptions=True)
+
+
+async def _stopped(parts: Parts, job: SyncJob, turn: Turn) -> None:
+    """The engine aborted us: someone cancelled the job, or the worker shuts down."""
+    async with parts.db.begin() as connection:
+        row = await jobs.get(connection, job.id, for_update=True)
+        if row is None or row.fence != job.fence:
+            return
+        if row.status is JobStatus.RUNNING:
+            await jobs.release(connection, job)
+            await parts.engine.defer(connection, Task.RUN_JOB, job.id)
+            return
+    await _cancel_if_asked(parts, job, turn)
+
+
+async def _end_with(parts: Parts, job: SyncJob, turn: Turn, error: Exception) -> None:
+    if isinstance(error, FencedError):
+        await _cancel_if_asked(parts, job, turn)
+        return
+    try:
+        await _fail(parts, job, turn, error)
+    except FencedError:
+        await _cancel_if_asked(parts, job, turn)
+
+
+async def _cancel_if_asked(parts: Parts, job: SyncJob, turn: Turn) -> None:
+    """End a CANCELLING job that is still ours; one that is another's is left alone."""
+    try:
+        await endings.cancel(parts, job, turn.collection_id)
+    except FencedError as error:
+        _log.info("job left to its owner", job_id=str(job.id), reason=str(error))
+
+
+async def _fail(parts: Parts, job: SyncJob, turn: Turn, error: Exception) -> None:
+    category: ErrorCategory | None = None
+    match error:
+        case CredentialsError(category=category) | ConfigError(category=category):
+            message, pauses = str(error), True
+        case JobError(category=category):
+            message, pauses = str(error), False
+        case SyncError():
+            message, pauses = str(error), False
+        case _:
+            _log.error("job broke", job_id=str(job.id), exc_info=error)
+            message, pauses = f"unexpected {type(error).__name__}: {error}", False
+    await endings.fail(
+        parts,
+        job,
+        turn.collection_id,
+        error=reason(message),
+        category=category,
+        pauses=pauses,
+    )
