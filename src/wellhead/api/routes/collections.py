@@ -1,0 +1,93 @@
+"""Collections."""
+
+from wellhead.api.deps import Limit, Services, Skip, Tenant
+from wellhead.api.routing import SlashRouter
+from wellhead.api.schemas.collections import (
+    Collection,
+    CollectionCreate,
+    CollectionUpdate,
+)
+from wellhead.api.schemas.source_connections import SourceConnectionListItem
+from wellhead.services import collections, connections
+
+router = SlashRouter(prefix="/collections", tags=["collections"])
+
+
+@router.get("")
+async def list_collections(
+    parts: Services,
+    tenant: Tenant,
+    skip: Skip = 0,
+    limit: Limit = 100,
+    search: str | None = None,
+) -> list[Collection]:
+    """List collections, newest first."""
+    found = await collections.list_collections(
+        parts, tenant, skip=skip, limit=limit, search=search
+    )
+    return [Collection.in_list(one) for one in found]
+
+
+@router.get("/count", include_in_schema=False)
+async def count_collections(
+    parts: Services, tenant: Tenant, search: str | None = None
+) -> int:
+    return await collections.count_collections(parts, tenant, search=search)
+
+
+@router.post("")
+async def create_collection(
+    body: CollectionCreate, parts: Services, tenant: Tenant
+) -> Collection:
+    config = body.sync_config
+    created = await collections.create_collection(
+        parts,
+        tenant,
+        name=body.name,
+        readable_id=body.readable_id,
+        sync_config=None if config is None else config.model_dump(mode="json"),
+    )
+    return Collection.of(created)
+
+
+@router.get("/{readable_id}")
+async def get_collection(
+    readable_id: str, parts: Services, tenant: Tenant
+) -> Collection:
+    return Collection.of(await collections.get_collection(parts, tenant, readable_id))
+
+
+@router.patch("/{readable_id}")
+async def change_collection(
+    readable_id: str, body: CollectionUpdate, parts: Services, tenant: Tenant
+) -> Collection:
+    """Change the name or the sync config; the readable id stays."""
+    changed = await collections.change_collection(
+        parts, tenant, readable_id, body.values()
+    )
+    return Collection.of(changed)
+
+
+@router.delete("/{readable_id}")
+async def delete_collection(
+    readable_id: str, parts: Services, tenant: Tenant
+) -> Collection:
+    """Delete it with its connections; it is absent at once, its data soon after."""
+    return Collection.of(
+        await collections.delete_collection(parts, tenant, readable_id)
+    )
+
+
+@router.get("/{readable_id}/source-connections", include_in_schema=False)
+async def list_connections(
+    readable_id: str,
+    parts: Services,
+    tenant: Tenant,
+    skip: Skip = 0,
+    limit: Limit = 100,
+) -> list[SourceConnectionListItem]:
+    """The same as `GET /source-connections?collection=`, which some clients expect."""
+    found = await connections.list_connections(
+        parts, tenant, skip=skip, limit=limit, readable_collection_id=readable_id
+    )
+    return [SourceConnectionListItem.of(one) for one in found]

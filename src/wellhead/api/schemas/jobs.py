@@ -1,0 +1,132 @@
+"""Sync jobs as the public contract shows them, and the extensions to it."""
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from wellhead.api.schemas.times import Instant
+from wellhead.domain.errors import FailureClass, FailureStage
+from wellhead.domain.jobs import JobMode, JobStatus, SyncJob
+from wellhead.store.failures import JobFailure
+
+MOST_DELETES = 2**62
+
+
+class RunRequest(BaseModel):
+    """The same as the query parameters, for clients that send a body."""
+
+    force_full_sync: bool = False
+    confirm_deletes: int | None = Field(default=None, ge=0, le=MOST_DELETES)
+
+
+class SyncJobDetails(BaseModel):
+    """A connection's last job."""
+
+    id: UUID
+    status: JobStatus
+    started_at: Instant | None = None
+    completed_at: Instant | None = None
+    duration_seconds: float | None = None
+    entities_inserted: int = 0
+    entities_updated: int = 0
+    entities_deleted: int = 0
+    entities_failed: int = 0
+    error: str | None = None
+    error_category: str | None = None
+
+    @classmethod
+    def of(cls, job: SyncJob) -> "SyncJobDetails":
+        return cls(**_fields(job))
+
+
+class SourceConnectionJob(BaseModel):
+    id: UUID
+    source_connection_id: UUID
+    status: JobStatus
+    started_at: Instant | None = None
+    completed_at: Instant | None = None
+    duration_seconds: float | None = None
+    entities_inserted: int = 0
+    entities_updated: int = 0
+    entities_deleted: int = 0
+    entities_failed: int = 0
+    error: str | None = None
+    error_details: dict[str, Any] | None = None
+    error_category: str | None = None
+
+    @classmethod
+    def of(cls, job: SyncJob) -> "SourceConnectionJob":
+        return cls(
+            source_connection_id=job.connection_id,
+            error_details=job.error_details,
+            **_fields(job),
+        )
+
+
+class JobReport(SourceConnectionJob):
+    """One job with what helps to understand it."""
+
+    created_at: Instant
+    mode: JobMode
+    trigger: str
+    attempt: int
+    phase: str | None = None
+    progress_at: Instant | None = None
+    waiting_until: Instant | None = None
+    entities_kept: int = 0
+
+    @classmethod
+    def of(cls, job: SyncJob) -> "JobReport":
+        return cls(
+            source_connection_id=job.connection_id,
+            error_details=job.error_details,
+            created_at=job.created_at,
+            mode=job.mode,
+            trigger=job.trigger,
+            attempt=job.attempt,
+            phase=job.phase,
+            progress_at=job.progress_at,
+            waiting_until=job.waiting_until,
+            entities_kept=job.counts.kept,
+            **_fields(job),
+        )
+
+
+def _fields(job: SyncJob) -> dict[str, Any]:
+    is_failed = job.status is JobStatus.FAILED
+    return {
+        "id": job.id,
+        "status": job.status,
+        "started_at": job.started_at,
+        "completed_at": job.completed_at,
+        "duration_seconds": job.duration_seconds,
+        "entities_inserted": job.counts.inserted,
+        "entities_updated": job.counts.updated,
+        "entities_deleted": job.counts.deleted,
+        "entities_failed": job.counts.failed,
+        "error": job.error if is_failed else None,
+        "error_category": job.error_category if is_failed else None,
+    }
+
+
+class EntityFailure(BaseModel):
+    """One entity that a job could not process; its key names it in the next page."""
+
+    entity_key: str
+    source_id: str | None
+    stage: FailureStage
+    failure_class: FailureClass = Field(serialization_alias="class")
+    reason: str
+    failed_at: Instant
+
+    @classmethod
+    def of(cls, failure: JobFailure) -> "EntityFailure":
+        return cls(
+            entity_key=failure.entity_key.hex(),
+            source_id=failure.source_id,
+            stage=failure.stage,
+            failure_class=failure.failure_class,
+            reason=failure.reason,
+            failed_at=failure.failed_at,
+        )

@@ -1,0 +1,136 @@
+"""The application on real parts, asked over ASGI."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from wellhead.api.application import create_app
+from wellhead.domain.keys import Organization
+from wellhead.domain.ports import Clock
+from wellhead.embed.null import NullEmbedder
+from wellhead.engine.procrastinate import JobEngine
+from wellhead.index.lance import LanceIndex
+from wellhead.services import keys
+from wellhead.services.parts import Parts
+from wellhead.sources.registry import Registry
+from wellhead.store import organizations
+from wellhead.store.schema import sync_job
+from wellhead.store.secrets import Cipher
+
+BASE_URL = "http://wellhead"
+
+
+@pytest.fixture
+async def parts(
+    db: AsyncEngine, database_url: str, tmp_path: Path, still_clock: Clock
+) -> AsyncIterator[Parts]:
+    engine = JobEngine.at(database_url)
+    await engine.open()
+    index = await LanceIndex.open(tmp_path / "index")
+    yield Parts(
+        db=db,
+        engine=engine,
+        index=index,
+        embedder=NullEmbedder(),
+        sources=Registry.load(include_demo=True),
+        cipher=Cipher([Cipher.new_key()]),
+        clock=still_clock,
+    )
+    await index.close()
+    await engine.close()
+
+
+@pytest.fixture
+def app(parts: Parts) -> Any:
+    return create_app(parts, auth=True)
+
+
+def client_of(app: Any, **headers: str) -> httpx.AsyncClient:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    return httpx.AsyncClient(transport=transport, base_url=BASE_URL, headers=headers)
+
+
+@pytest.fixture
+async def key(parts: Parts) -> str:
+    plain = await keys.ensure_first_key(parts)
+    assert plain is not None
+    return plain
+
+
+@pytest.fixture
+async def client(app: Any, key: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app, **{"x-api-key": key}) as one:
+        yield one
+
+
+@pytest.fixture
+async def anyone(app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a key."""
+    async with client_of(app) as one:
+        yield one
+
+
+@pytest.fixture
+async def stranger(parts: Parts, app: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of another organization."""
+    other = Organization(uuid4(), "Other", parts.clock.now())
+    async with parts.db.begin() as connection:
+        await organizations.add(connection, other)
+    new = await keys.create_key(parts, other.id, name="theirs", life_days=90)
+    async with client_of(app, **{"x-api-key": new.plain}) as one:
+        yield one
+
+
+@dataclass(frozen=True)
+class Given:
+    """What tests start from, made through the public interface."""
+
+    client: httpx.AsyncClient
+
+    async def collection(self, name: str = "My documents", **more: Any) -> Any:
+        response = await self.client.post("/collections", json={"name": name, **more})
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def connection(self, **more: Any) -> Any:
+        """A `stub` connection in a new collection unless told otherwise."""
+        body = {
+            "short_name": "stub",
+            "authentication": {"credentials": {"stub_key": "stub"}},
+            **more,
+        }
+        if "readable_collection_id" not in body:
+            body["readable_collection_id"] = (await self.collection())["readable_id"]
+        response = await self.client.post("/source-connections", json=body)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+
+@pytest.fixture
+def given(client: httpx.AsyncClient) -> Given:
+    return Given(client)
+
+
+SetJob = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def set_job(parts: Parts) -> SetJob:
+    """Put a job where a worker would have brought it."""
+
+    async def write(job_id: str, **columns: Any) -> None:
+        if columns.get("status") in ("completed", "failed", "cancelled"):
+            columns = {"completed_at": parts.clock.now(), **columns}
+        async with parts.db.begin() as connection:
+            await connection.execute(
+                update(sync_job).where(sync_job.c.id == UUID(job_id)).values(**columns)
+            )
+
+    return write
