@@ -132,14 +132,22 @@ async def list_runs(  # keyword options of one request
 ) -> list[SyncJob]:
     """List a connection's jobs, newest first. Raises NotFoundError."""
     async with parts.db.connect() as connection:
-        await _require(connection, organization_id, connection_id)
-        if before is not None:
-            mark = await jobs.get(connection, before)
-            if mark is None or mark.connection_id != connection_id:
-                raise NotFoundError("Sync job not found")
-        return await jobs.newest(
-            connection, connection_id, limit=limit, before=before, status=status
+        found = await jobs.newest(
+            connection,
+            organization_id,
+            connection_id,
+            limit=limit,
+            before=before,
+            status=status,
         )
+        if not found:  # nothing to list, or nothing to list it of?
+            await _require(connection, organization_id, connection_id)
+            mark = None if before is None else await jobs.get(connection, before)
+            if before is not None and (
+                mark is None or mark.connection_id != connection_id
+            ):
+                raise NotFoundError("Sync job not found")
+        return found
 
 
 async def get_run(parts: Parts, organization_id: UUID, job_id: UUID) -> SyncJob:

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Row, func, insert, select, text, update
+from sqlalchemy import CursorResult, Row, exists, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.errors import ConflictError, FencedError
 from wellhead.domain.jobs import OPEN, Counts, JobMode, JobStatus, Rollback, SyncJob
-from wellhead.store.schema import sync_job
+from wellhead.store.schema import source_connection, sync_job
 
 _COLUMNS = tuple(
     column
@@ -117,18 +117,27 @@ async def open_job(
     return None if row is None else _job(row)
 
 
-async def newest(
+async def newest(  # keyword options of one query
     connection: AsyncConnection,
+    organization_id: UUID,
     connection_id: UUID,
     *,
     limit: int,
     before: UUID | None = None,
     status: JobStatus | None = None,
 ) -> list[SyncJob]:
-    """List a connection's jobs, newest first by creation, one indexed query."""
+    """List a connection's jobs, newest first by creation, one indexed query.
+
+    Nothing is listed of a connection that is being deleted or of another organization.
+    """
+    is_shown = exists().where(
+        source_connection.c.id == connection_id,
+        source_connection.c.organization_id == organization_id,
+        source_connection.c.is_deleting.is_(False),
+    )
     query = (
         select(*_COLUMNS)
-        .where(sync_job.c.connection_id == connection_id)
+        .where(sync_job.c.connection_id == connection_id, is_shown)
         .order_by(sync_job.c.sequence.desc())
         .limit(limit)
     )
