@@ -251,7 +251,7 @@ async def test_children_die_with_a_killed_parent(tmp_path: Path) -> None:
 
 def _start_and_kill(script: Path) -> list[int]:
     command = [sys.executable, str(script)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:  # noqa: S603  # our own
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:  # our own
         assert parent.stdout is not None
         pids = [int(pid) for pid in parent.stdout.readline().split()]
         parent.kill()

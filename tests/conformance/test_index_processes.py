@@ -196,7 +196,7 @@ async def test_a_narrow_scope_still_fills_the_page(eager: Index) -> None:
 def spawn_writer(
     kind: str, root: Path, collection: UUID, first: int
 ) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603  # this very file
+    return subprocess.Popen(  # this very file
         [sys.executable, __file__, kind, str(root), str(collection), str(first)],
         stdout=subprocess.PIPE,
         text=True,
@@ -275,11 +275,11 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
     try:
-        subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+        subprocess.run(command, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("a small disk can only be mounted by root")
     yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)  # noqa: S603, S607
+    subprocess.run(["umount", "-l", str(folder)], check=True)  # noqa: S607
 
 
 @pytest.mark.parametrize("kind", list(OPENERS))

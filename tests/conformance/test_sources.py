@@ -52,7 +52,7 @@ def plant(folder: Path) -> None:
 def commit(folder: Path) -> None:
     identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
     for words in (("init", "--quiet"), ("add", "--all"), ("commit", "-qm", "All")):
-        subprocess.run(  # noqa: S603
+        subprocess.run(
             ("git", "-C", str(folder), *identity, *words),  # noqa: S607
             check=True,
         )

@@ -1,8 +1,9 @@
 """A whole worker in one process: real database, real index, a scripted source."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,7 +14,6 @@ from sqlalchemy import insert, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from wellhead.domain.connections import SourceConnection
 from wellhead.domain.entities import Entity
 from wellhead.domain.errors import NotFoundError
 from wellhead.domain.items import Checkpoint, Item, Ref, ScopeEnd, ScopeStart, Upsert
@@ -26,7 +26,6 @@ from wellhead.search.instant import search
 from wellhead.services import runs
 from wellhead.services.parts import Parts
 from wellhead.sources.base import Source, SourceInfo
-from wellhead.store import connections, jobs
 from wellhead.store.schema import collection, organization, source_connection
 from wellhead.store.secrets import Cipher
 from wellhead.sync.convert.converter import Converter
@@ -34,16 +33,8 @@ from wellhead.worker.lease import LeaseKeeper
 from wellhead.worker.run_job import Desk, run_job
 
 
-def thing(ident: str, content: str, **more: Any) -> Entity:
-    return (
-        Entity(type="Thing", source_id=ident, name=f"Thing {ident}", text=content)
-        if (not more)
-        else Entity(
-            **{"type": "Thing", "source_id": ident, "name": f"Thing {ident}"}
-            | {"text": content}
-            | more
-        )
-    )
+def thing(ident: str, content: str) -> Entity:
+    return Entity(type="Thing", source_id=ident, name=f"Thing {ident}", text=content)
 
 
 @dataclass
@@ -195,6 +186,13 @@ class Bench:
         async with self.parts.db.begin() as connection:
             await connection.execute(text(query), parameters)
 
+    async def configure(self, short_name: str, **config: Any) -> None:
+        await self.execute(
+            "UPDATE source_connection SET short_name = :s, config = CAST(:c AS jsonb)",
+            s=short_name,
+            c=json.dumps(config),
+        )
+
     async def ripen_garbage(self) -> None:
         await self.execute("UPDATE garbage SET not_before = now()")
 
@@ -283,6 +281,3 @@ async def _rows(bench: Bench) -> None:
                 modified_at=now,
             )
         )
-
-
-__all__ = ["Bench", "Script", "SourceConnection", "connections", "jobs", "replace"]

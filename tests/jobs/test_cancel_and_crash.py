@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from wellhead.domain.errors import ConflictError, FencedError
 from wellhead.domain.items import Checkpoint, Delete, Item, Ref, ScopeEnd, ScopeStart
@@ -185,6 +187,31 @@ async def test_a_shutdown_gives_the_job_to_another_worker_at_no_cost(five) -> No
     done = await bench.run(job)
 
     assert (done.status, done.attempt) == (JobStatus.COMPLETED, 1)
+    assert done.counts.inserted == 5
+
+
+async def test_a_database_that_went_away_is_no_crash_of_the_job(
+    five, monkeypatch
+) -> None:
+    bench = five
+    finish = commit.finish
+
+    async def cut_off(run, *rest: Any) -> None:
+        async with run.tools.db.connect() as connection:
+            await connection.execute(
+                text("SELECT pg_terminate_backend(pg_backend_pid())")
+            )
+
+    monkeypatch.setattr(commit, "finish", cut_off)
+    job = await bench.start()
+    with pytest.raises(OperationalError):
+        await run_job(bench.desk, job.id)
+    monkeypatch.setattr(commit, "finish", finish)
+
+    done = await bench.run(job)
+
+    assert (done.status, done.attempt) == (JobStatus.COMPLETED, 1)
+    assert await bench.scalar("SELECT crashes FROM sync_job") == 0
     assert done.counts.inserted == 5
 
 

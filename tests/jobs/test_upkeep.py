@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy.engine import make_url
 
 from wellhead.domain.entities import Entity
@@ -13,11 +15,13 @@ from wellhead.domain.items import Item, ScopeEnd, ScopeStart, Upsert
 from wellhead.domain.jobs import JobStatus
 from wellhead.embed.null import NullEmbedder
 from wellhead.engine.procrastinate import Task
+from wellhead.services.parts import Limits
 from wellhead.worker import boot
 from wellhead.worker.loop import work
 from wellhead.worker.maintain import flush_garbage, maintain_tables, maintainer
 from wellhead.worker.purge import drop_collection, purge_connection
 from wellhead.worker.reaper import reap
+from wellhead.worker.scheduler import tick
 
 
 class CountingEmbedder(NullEmbedder):
@@ -213,3 +217,66 @@ async def slow_job(bench):
     await bench.until(job, lambda now: now.status is JobStatus.RUNNING)
     await bench.cancel(job)
     return await bench.until(job, lambda now: not now.is_open)
+
+
+async def test_what_is_due_is_started_once_however_many_moments_passed(bench) -> None:
+    await bench.execute(
+        "UPDATE source_connection SET schedule_cron = '*/5 * * * *',"
+        " next_run_at = now() - interval '1 day'"
+    )
+
+    assert await tick(bench.parts) == 1
+    assert await tick(bench.parts) == 0
+
+    assert await bench.scalar("SELECT trigger FROM sync_job") == "schedule"
+    assert await bench.scalar("SELECT next_run_at > now() FROM source_connection")
+
+
+@pytest.mark.parametrize(
+    "obstacle",
+    [
+        "UPDATE source_connection SET paused_reason = 'config_invalid'",
+        "UPDATE source_connection SET is_deleting = true",
+        "UPDATE source_connection SET next_run_at = now() + interval '1 minute'",
+    ],
+)
+async def test_what_must_not_run_is_not_started(bench, obstacle: str) -> None:
+    await bench.execute(
+        "UPDATE source_connection SET schedule_cron = '0 * * * *',"
+        " next_run_at = now() - interval '1 minute'"
+    )
+    await bench.execute(obstacle)
+
+    assert await tick(bench.parts) == 0
+    assert await bench.scalar("SELECT count(*) FROM sync_job") == 0
+
+
+async def test_a_tick_finds_an_open_job_and_waits_for_the_next_moment(bench) -> None:
+    await bench.start()
+    await bench.execute(
+        "UPDATE source_connection SET schedule_cron = '0 * * * *',"
+        " next_run_at = now() - interval '1 minute'"
+    )
+
+    assert await tick(bench.parts) == 0
+    assert await bench.scalar("SELECT count(*) FROM sync_job") == 1
+    assert await bench.scalar("SELECT next_run_at > now() FROM source_connection")
+
+
+async def test_a_full_disk_fails_the_job_and_the_next_one_goes_on(
+    bench, tmp_path: Path
+) -> None:
+    bench.script.world = {"a": "content one"}
+    roomy = bench.desk
+    limits = Limits(min_free_bytes=2**62, data_dir=tmp_path)
+    bench.desk = replace(roomy, parts=replace(bench.parts, limits=limits))
+
+    full = await bench.sync()
+    bench.desk = roomy
+    after = await bench.sync()
+
+    assert full.status is JobStatus.FAILED
+    assert (full.error or "").startswith("disk full")
+    assert full.error_details == {"category": "disk_full"}
+    assert await bench.scalar("SELECT paused_reason FROM source_connection") is None
+    assert (after.status, after.counts.inserted) == (JobStatus.COMPLETED, 1)

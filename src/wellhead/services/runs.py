@@ -67,8 +67,10 @@ async def enqueue_run(  # keyword options of one request
     """Write a PENDING job and its task in the caller's transaction.
 
     The caller holds the connection's row at least FOR SHARE. Two callers at once are
-    told apart by the unique index on open jobs.
+    told apart by the unique index on open jobs. Confirming held deletes needs a full
+    listing, so it asks for one.
     """
+    force_full = force_full or confirm_deletes is not None
     if source_connection.paused_reason in CREDENTIALS:
         raise ConflictError(
             "Cannot trigger sync: sync is paused. Update the connection's credentials"

@@ -170,3 +170,30 @@ async def ciphertext(connection: AsyncConnection, connection_id: UUID) -> bytes 
         credential.c.connection_id == connection_id
     )
     return (await connection.execute(query)).scalar_one_or_none()
+
+
+async def take_due(
+    connection: AsyncConnection, now: datetime, *, limit: int
+) -> list[SourceConnection]:
+    """Lock connections whose next run is due, but for those another ticker has."""
+    query = (
+        _select()
+        .where(
+            source_connection.c.next_run_at <= now,
+            source_connection.c.is_deleting.is_(False),
+        )
+        .order_by(source_connection.c.next_run_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True, of=source_connection)
+    )
+    return [_connection(row) for row in await connection.execute(query)]
+
+
+async def set_next_run(
+    connection: AsyncConnection, connection_id: UUID, next_run_at: datetime | None
+) -> None:
+    await connection.execute(
+        update(source_connection)
+        .where(source_connection.c.id == connection_id)
+        .values(next_run_at=next_run_at)
+    )

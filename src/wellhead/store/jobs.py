@@ -291,10 +291,20 @@ async def patch(
 
 
 async def release(connection: AsyncConnection, job: SyncJob) -> bool:
-    """Give the lease back without it counting as an attempt or a crash."""
-    return await patch(
-        connection, job, {"lease_until": func.now(), "released": True, "phase": None}
+    """Give the lease back without it counting as an attempt or a crash.
+
+    False when the job is over or no longer ours.
+    """
+    result: CursorResult[Any] = await connection.execute(
+        update(sync_job)
+        .where(
+            sync_job.c.id == job.id,
+            sync_job.c.fence == job.fence,
+            sync_job.c.status.in_([status.value for status in OPEN]),
+        )
+        .values(lease_until=func.now(), released=True, phase=None)
     )
+    return result.rowcount == 1
 
 
 async def abandoned(connection: AsyncConnection, *, limit: int = 100) -> Sequence[UUID]:

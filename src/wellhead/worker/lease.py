@@ -11,7 +11,7 @@ import structlog
 
 from wellhead.domain.jobs import JobStatus, SyncJob
 
-LEASE = timedelta(seconds=8)
+LEASE = timedelta(seconds=6)
 RENEW_SECONDS = 1.0
 
 _log = structlog.get_logger(__name__)
@@ -20,7 +20,7 @@ _RENEW = """
     UPDATE sync_job j SET lease_until = now() + %(lease)s
     FROM unnest(%(ids)s::uuid[], %(fences)s::bigint[]) AS mine(id, fence)
     WHERE j.id = mine.id AND j.fence = mine.fence
-      AND j.status IN ('running', 'cancelling')
+      AND j.status IN ('running', 'cancelling') AND NOT j.released
     RETURNING j.id, j.status
 """
 
@@ -40,7 +40,7 @@ class Held:
 class LeaseKeeper:
     """Renews the leases of all jobs of one worker, and notices lost or cancelled ones.
 
-    A lease lasts eight seconds and is renewed every second, on a connection of its
+    A lease lasts six seconds and is renewed every second, on a connection of its
     own; while the database is away nothing is renewed and nothing is concluded.
     """
 

@@ -17,8 +17,10 @@ from wellhead.worker.maintain import flush_garbage, maintain_tables
 from wellhead.worker.purge import drop_collection, purge_connection
 from wellhead.worker.reaper import reap
 from wellhead.worker.run_job import Desk, run_job
+from wellhead.worker.scheduler import tick
 
 REAP_SECONDS = 1.0
+TICK_SECONDS = 1.0
 GARBAGE_SECONDS = 5.0
 MAINTAIN_SECONDS = 5.0
 RESTART_SECONDS = 1.0
@@ -46,6 +48,7 @@ async def work(
     }
     chores = [
         asyncio.create_task(_every(REAP_SECONDS, partial(reap, parts))),
+        asyncio.create_task(_every(TICK_SECONDS, partial(tick, parts))),
         asyncio.create_task(_every(GARBAGE_SECONDS, partial(flush_garbage, parts))),
         asyncio.create_task(_every(MAINTAIN_SECONDS, partial(maintain_tables, parts))),
     ]

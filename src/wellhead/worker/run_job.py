@@ -8,6 +8,7 @@ from uuid import UUID
 
 import structlog
 from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.errors import (
@@ -37,6 +38,8 @@ from wellhead.worker import endings
 from wellhead.worker.lease import LEASE, LeaseKeeper
 
 CRASHES_UNTIL_CAUTIOUS = 2
+GIVE_BACK_SECONDS = 0.5
+GIVE_BACK_TRIES = 120
 
 _log = structlog.get_logger(__name__)
 
@@ -127,6 +130,7 @@ async def _run(desk: Desk, claim: Claim, turn: Turn, stop: asyncio.Event) -> Non
         raise
     except Exception as error:  # a job must end, whatever is wrong in a connector
         if is_gone(error):
+            await _give_back(parts, job)
             raise
         await _end_with(parts, job, turn, error)
     finally:
@@ -208,6 +212,20 @@ async def _stopped(parts: Parts, job: SyncJob, turn: Turn) -> None:
             await parts.engine.defer(connection, Task.RUN_JOB, job.id)
             return
     await _cancel_if_asked(parts, job, turn)
+
+
+async def _give_back(parts: Parts, job: SyncJob) -> None:
+    """The database went away: once it is back, say that this was no crash of ours."""
+    for _ in range(GIVE_BACK_TRIES):
+        await asyncio.sleep(GIVE_BACK_SECONDS)
+        try:
+            async with parts.db.begin() as connection:
+                if await jobs.release(connection, job):
+                    await parts.engine.defer(connection, Task.RUN_JOB, job.id)
+        except (SQLAlchemyError, OSError) as error:
+            _log.info("waiting for the database", reason=str(error))
+        else:
+            return
 
 
 async def _end_with(parts: Parts, job: SyncJob, turn: Turn, error: Exception) -> None:

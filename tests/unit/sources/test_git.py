@@ -47,7 +47,7 @@ class Work:
     def git(self, *words: str) -> str:
         identity = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
         command = ("git", "-C", str(self.path), *identity, *words)
-        return subprocess.run(  # noqa: S603
+        return subprocess.run(
             command, check=True, capture_output=True, text=True
         ).stdout.strip()
 
@@ -87,7 +87,7 @@ def daemon(tmp_path: Path, leaky: None) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    server = subprocess.Popen(  # noqa: S603
+    server = subprocess.Popen(
         ("git", "daemon", "--export-all", f"--base-path={tmp_path}",  # noqa: S607
          "--listen=127.0.0.1", f"--port={port}", "--log-destination=none"),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,

@@ -216,7 +216,7 @@ async def test_a_child_at_work_dies_with_its_killed_parent(tmp_path: Path) -> No
 
 def _start_and_kill(script: Path, document: Path) -> list[int]:
     command = [sys.executable, str(script), str(document)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:  # noqa: S603  # our own
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as parent:  # our own
         assert parent.stdout is not None
         pids = [int(pid) for pid in parent.stdout.readline().split()]
         parent.kill()
