@@ -39,8 +39,8 @@ def write() -> None:
     body = [line for line in rendered if not line.lstrip().startswith("#")]
     FILE.write_text(HEAD + "\n".join(body) + "\n")
     ruff = [sys.executable, "-m", "ruff"]
-    subprocess.run([*ruff, "check", "--fix", "--quiet", FILE], check=True)  # noqa: S603
-    subprocess.run([*ruff, "format", "--quiet", FILE], check=True)  # noqa: S603
+    subprocess.run([*ruff, "check", "--fix", "--quiet", FILE], check=True)
+    subprocess.run([*ruff, "format", "--quiet", FILE], check=True)
 
 
 if __name__ == "__main__":

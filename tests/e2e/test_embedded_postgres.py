@@ -1,5 +1,5 @@
 """The embedded PostgreSQL, started, attacked and stopped as in the field."""
-# ruff: noqa: S108, S603, S607  (processes and places of these tests' own choice)
+# ruff: noqa: S108, S607  (processes and places of these tests' own choice)
 
 import os
 import pwd

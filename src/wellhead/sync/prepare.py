@@ -82,7 +82,7 @@ async def _look_up(run: Run, page: Page) -> _Facts:
     return _Facts(known, failures, changes)
 
 
-def _sort(  # the loop's body, kept apart for reading
+def _sort(
     run: Run,
     batch: Batch,
     to_read: list[tuple[Upsert, str]],
@@ -99,6 +99,8 @@ def _sort(  # the loop's body, kept apart for reading
                 batch.healed.append(item.key)
         case Failure(ref=Ref() as ref):
             batch.failed.append(_source_failure(item, ref, scope))
+        case Failure():
+            pass  # without a ref it concerns its scope, not an entity
         case Upsert(entity):
             known, failure = facts.known.get(item.key), facts.failures.get(item.key)
             verdict = diff.by_version(entity, known, failure, run.fingerprint)

@@ -1,0 +1,1 @@
+"""Benchmarks: what a sync costs, side by side with the floor of the same work."""
