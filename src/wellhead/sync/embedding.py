@@ -1,5 +1,6 @@
 """Vectors for a batch: reused where the text is known, made where it is not."""
 
+import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,7 +62,9 @@ async def _embed(
             if position in first:
                 texts.append(embedding_text(loaded.entity.name, text))
             position += 1
+    began = time.monotonic()
     made = matrix(await _ask(run, texts), run.tools.embedder.dimension)
+    run.pace.note(len(texts), time.monotonic() - began)
     for digest, row in zip(missing, made, strict=True):
         rows[missing[digest]] = row
         run.vectors.put(digest, row)

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from wellhead.sync.run import Run
 
 BATCH_CHUNKS = 5_000
 BATCH_CHARACTERS = 8 * 1024 * 1024
+BATCH_SECONDS = 2.0
 STUCK_SECONDS = 15 * 60
 """An entity that makes no progress for this long is given up, not the job."""
 READERS = 8
@@ -60,11 +62,12 @@ async def batches(run: Run, page: Page) -> AsyncIterator[Batch]:
     for item, scope in page.items.values():
         _sort(run, batch, to_read, facts, item, scope)
     reading = _read_one_by_one if run.cautious else _read_side_by_side
+    since = time.monotonic()
     async for outcome in reading(run, to_read, facts):
         _add(batch, outcome)
-        if _is_full(run, batch):
+        if _is_full(run, batch) or time.monotonic() - since > BATCH_SECONDS:
             yield batch
-            batch = Batch()
+            batch, since = Batch(), time.monotonic()
     batch.scopes = list(page.scopes)
     batch.checkpoint = page.checkpoint
     yield batch
@@ -101,15 +104,22 @@ def _sort(
             batch.failed.append(_source_failure(item, ref, scope))
         case Failure():
             pass  # without a ref it concerns its scope, not an entity
-        case Upsert(entity):
-            known, failure = facts.known.get(item.key), facts.failures.get(item.key)
-            verdict = diff.by_version(entity, known, failure, run.fingerprint)
-            if verdict is Verdict.KEEP:
-                batch.keeps[item.key] = None
-            elif verdict is Verdict.SKIP:
-                batch.skips.append(item.key)
-            else:
+        case Upsert():
+            if _must_be_read(run, batch, facts, item):
                 to_read.append((item, scope))
+
+
+def _must_be_read(run: Run, batch: Batch, facts: _Facts, item: Upsert) -> bool:
+    key = item.key
+    known, failure = facts.known.get(key), facts.failures.get(key)
+    match diff.by_version(item.entity, known, failure, run.fingerprint):
+        case Verdict.KEEP:
+            batch.keeps[key] = None
+        case Verdict.SKIP:
+            batch.skips.append(key)
+        case Verdict.LOOK | Verdict.WRITE:
+            return True
+    return False
 
 
 def _sort_seen(run: Run, batch: Batch, facts: _Facts, ref: Ref, scope: str) -> None:
@@ -158,7 +168,7 @@ def _add(batch: Batch, outcome: _Outcome) -> None:
 def _is_full(run: Run, batch: Batch) -> bool:
     return (
         run.cautious
-        or batch.chunks >= BATCH_CHUNKS
+        or batch.chunks >= min(BATCH_CHUNKS, run.pace.chunks)
         or batch.characters >= BATCH_CHARACTERS
     )
 

@@ -51,6 +51,7 @@ class Run:
     cautious: bool = False
     poison: bytes | None = None
     vectors: "VectorMemory" = field(default_factory=lambda: VectorMemory())
+    pace: "Pace" = field(default_factory=lambda: Pace())
     missed: dict[Ref, str] = field(default_factory=dict)
     """Entities that an id listing showed and the ledger does not know, with scope."""
 
@@ -59,6 +60,28 @@ class Run:
         """What text and vectors depend on besides the content."""
         embedder = self.tools.embedder
         return f"1/{embedder.name}/{embedder.dimension}/{embedder.chunk_characters}"
+
+
+class Pace:
+    """How many chunks make a batch that is embedded in about two seconds.
+
+    Small batches at first, so that counts move from the start, larger ones as the
+    embedder proves quick.
+    """
+
+    SECONDS = 2.0
+    FEWEST = 32
+    GROWTH = 8
+
+    def __init__(self) -> None:
+        self.chunks = self.FEWEST * 2
+
+    def note(self, chunks: int, seconds: float) -> None:
+        """Learn from a batch that was embedded in this time."""
+        if chunks < self.FEWEST // 2:
+            return
+        fitting = int(chunks / max(seconds, 1e-6) * self.SECONDS)
+        self.chunks = max(self.FEWEST, min(fitting, self.chunks * self.GROWTH))
 
 
 class VectorMemory:
