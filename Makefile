@@ -1,0 +1,94 @@
+# Needs make and Python 3.11 or newer; everything else is installed into .venv.
+SHELL := /bin/sh
+PY := .venv/bin/python
+# errors only
+PIP := $(PY) -m pip --disable-pip-version-check -qq
+EDITABLES := -e . -e packages/wellhead-minilm
+CODE := src tests packages $(wildcard bench)
+PYTEST_WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo serve test check fix bench soak lock clean
+
+help:
+	@echo "make demo   set up, sync a real folder, search it, and end"
+	@echo "make serve  set up and run the server"
+	@echo "make test   set up, then lint, types, contracts and all tests"
+	@echo "make check  the fast part of that;  make fix  formats and mends"
+
+# --- environments: the stamps make repeated calls instant ---------------------------
+
+.venv/.made:
+	@python=""; \
+	for one in python3.11 python3.12 python3.13 python3.14 python3; do \
+	  if $$one -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	  then python=$$one; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo "Wellhead needs Python 3.11 or newer: install it, then try again" >&2; \
+	  exit 1; \
+	fi; \
+	if [ ! -x $(PY) ]; then $$python -m venv .venv; fi
+	@touch $@
+
+.venv/.run: .venv/.made requirements.lock pyproject.toml packages/wellhead-minilm/pyproject.toml
+	@set -e; if [ ! -e .venv/.dev ]; then \
+	  echo "Installing what Wellhead needs into .venv …"; \
+	  $(PIP) install --require-hashes -r requirements.lock; \
+	  $(PIP) install --no-deps --no-build-isolation $(EDITABLES); \
+	fi
+	@touch $@
+
+.venv/.dev: .venv/.made requirements-dev.lock pyproject.toml packages/wellhead-minilm/pyproject.toml
+	@echo "Installing what development needs into .venv …"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(PIP) install --no-deps --no-build-isolation $(EDITABLES)
+	@touch $@ .venv/.run
+
+setup: .venv/.run
+setup-dev: .venv/.dev
+
+# --- to use -------------------------------------------------------------------------
+
+demo: setup
+	@$(PY) -m wellhead.app.demo
+
+serve: setup
+	@$(PY) -m wellhead.app.cli serve
+
+# --- to develop, fastest first -------------------------------------------------------
+
+check: setup-dev lint
+	$(PY) -m pytest tests/unit -q
+
+.PHONY: lint
+lint: setup-dev
+	$(PY) -m ruff format --check $(CODE)
+	$(PY) -m ruff check $(CODE)
+	.venv/bin/lint-imports
+	$(PY) -m mypy
+
+# e2e tests kill processes and watch clocks, so they run alone
+test: setup-dev lint
+	$(PY) -m pytest tests -q -n $(PYTEST_WORKERS) --ignore=tests/e2e
+	$(PY) -m pytest tests/e2e -q
+
+fix: setup-dev
+	$(PY) -m ruff check --fix $(CODE)
+	$(PY) -m ruff format $(CODE)
+
+bench: setup-dev
+	$(PY) -m bench
+
+soak: setup-dev
+	$(PY) -m pytest -m soak -s
+
+# Needs uv (https://docs.astral.sh/uv). No index address is written into the files.
+LOCK := uv pip compile pyproject.toml --group build --python-version 3.11 --universal \
+  --generate-hashes --no-annotate --no-header --no-emit-index-url
+lock:
+	$(LOCK) --output-file requirements.lock
+	$(LOCK) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+
+clean:
+	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

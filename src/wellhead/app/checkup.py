@@ -1,0 +1,123 @@
+"""What `wellhead doctor` finds out about an installation."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import psycopg
+from pydantic import SecretStr
+
+from wellhead.app.home import Home
+from wellhead.app.local import database
+from wellhead.app.processes import database_url
+from wellhead.app.settings import Settings, variable
+from wellhead.app.wiring import choose_embedder
+from wellhead.domain.errors import StartError, WellheadError
+from wellhead.sources.registry import Registry
+from wellhead.store import migrate
+
+Check = dict[str, Any]
+
+
+def list_settings(settings: Settings, options: Sequence[str] = ()) -> list[Check]:
+    """Return every setting with its value and where that comes from."""
+    return [
+        {
+            "name": variable(name),
+            "value": _shown(getattr(settings, name)),
+            "from": _origin(settings, name, options),
+            "description": field.description,
+        }
+        for name, field in type(settings).model_fields.items()
+    ]
+
+
+def _origin(settings: Settings, name: str, options: Sequence[str]) -> str:
+    if name in options:
+        return "option"
+    return "environment" if name in settings.model_fields_set else "default"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    return "(secret)" if isinstance(value, SecretStr) else str(value)
+
+
+def check_all(settings: Settings) -> list[Check]:
+    return [
+        *_try("data directory", lambda: _data_dir(settings)),
+        *_try("free disk", lambda: _disk(settings)),
+        *_try("database", lambda: _database(settings)),
+        *_try("index", lambda: _index(settings)),
+        *_try("embedder", lambda: asyncio.run(_embedder(settings))),
+        *_try("sources", lambda: _sources(settings)),
+    ]
+
+
+def _try(name: str, find: Callable[[], str]) -> Iterator[Check]:
+    try:
+        yield {"check": name, "ok": True, "found": find()}
+    except (WellheadError, OSError, psycopg.Error) as error:
+        yield {"check": name, "ok": False, "found": str(error)}
+
+
+def _data_dir(settings: Settings) -> str:
+    path = settings.data_dir
+    if not path.exists():
+        return f"{path} will be made at the first start"
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise StartError(f"{path} is not writable for user {os.geteuid()}")
+    served = Home(path).served()
+    return str(path) if served is None else f"{path}, served at {served.url}"
+
+
+def _disk(settings: Settings) -> str:
+    path = settings.data_dir
+    while not path.exists():
+        path = path.parent
+    free = shutil.disk_usage(path).free
+    said = f"{free / 2**30:.1f} GiB free, {settings.min_free_bytes / 2**30:.1f} needed"
+    if free < settings.min_free_bytes:
+        raise StartError(said)
+    return said
+
+
+def _database(settings: Settings) -> str:
+    is_new = not (settings.data_dir / "postgres").exists()
+    if settings.database_url is None and is_new:
+        return "the embedded one will be made at the first start"
+    with database(settings) as running:
+        url = database_url(running)
+        schema = migrate.current(url)
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            version = connection.info.parameter_status("server_version")
+    return f"PostgreSQL {version}, schema {schema or 'not made yet'}"
+
+
+def _index(settings: Settings) -> str:
+    folder = Home(settings.data_dir).index
+    if not folder.exists():
+        return f"{folder} will be made at the first start"
+    tables = sum(1 for one in folder.iterdir() if one.is_dir())
+    return f"{folder}, {tables} tables"
+
+
+async def _embedder(settings: Settings) -> str:
+    embedder = choose_embedder(settings.embedder)
+    try:
+        vector = await embedder.embed_query("is anybody there?")
+    finally:
+        await embedder.close()
+    if vector.nbytes != embedder.dimension * 4:
+        raise StartError(f"{embedder.name} gave {vector.nbytes} bytes")
+    return f"{embedder.name}, {embedder.dimension} dimensions"
+
+
+def _sources(settings: Settings) -> str:
+    found = Registry.load(include_demo=settings.enable_demo_sources).all()
+    names = ", ".join(one.info.short_name for one in found)
+    demo = "listed" if settings.enable_demo_sources else "hidden"
+    return f"{names} (demo sources {demo})"

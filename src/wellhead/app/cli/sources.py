@@ -1,0 +1,58 @@
+"""`wellhead sources …`: what can be connected."""
+
+from typing import Any
+
+import typer
+
+from wellhead.app.cli.options import AsJson, DataDir, Url
+from wellhead.app.cli.output import show, table
+
+commands = typer.Typer(help="Sources: what can be connected.")
+
+
+@commands.command("list", epilog="Example: wellhead sources list")
+def list_all(url: Url = None, data_dir: DataDir = None, json: AsJson = None) -> None:
+    """List what can be connected."""
+    from wellhead.app.cli.server import connect
+
+    with connect(url, data_dir) as server:
+        show(
+            server.get("/sources"),
+            lambda rows: table(
+                ["source", "name", "description"],
+                [(s["short_name"], s["name"], s["description"]) for s in rows],
+            ),
+            as_json=json,
+        )
+
+
+@commands.command("show", epilog="Example: wellhead sources show git")
+def show_one(
+    short_name: str, url: Url = None, data_dir: DataDir = None, json: AsJson = None
+) -> None:
+    """Show the fields that a source asks for."""
+    from wellhead.app.cli.server import connect, segment
+
+    with connect(url, data_dir) as server:
+        show(server.get(f"/sources/{segment(short_name)}"), _fields, as_json=json)
+
+
+def _fields(source: dict[str, Any]) -> Any:
+    asked = [
+        (option, field)
+        for option, part in (("--config", "config"), ("--credential", "auth"))
+        for field in (source[f"{part}_fields"] or {"fields": []})["fields"]
+    ]
+    return table(
+        ["option", "field", "type", "required", "description"],
+        [
+            (
+                option,
+                field["name"],
+                field["type"],
+                "yes" if field["required"] else "",
+                field["description"],
+            )
+            for option, field in asked
+        ],
+    )

@@ -1,0 +1,170 @@
+"""Every setting of the program, read from WELLHEAD_* variables and nowhere else."""
+
+import logging
+import os
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from wellhead.domain.errors import StartError
+
+PREFIX = "WELLHEAD_"
+EMBEDDERS = ("minilm", "null")
+
+
+class AuthMode(StrEnum):
+    """Whether requests must carry an API key."""
+
+    ON = "on"
+    OFF = "off"
+
+
+class Settings(BaseSettings):
+    """How this installation runs. Field descriptions are shown by `wellhead doctor`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+    data_dir: Path = Field(
+        default_factory=lambda: Path.home() / ".local/share/wellhead",
+        description="Where the embedded database, the index and the keys live.",
+    )
+    database_url: SecretStr | None = Field(
+        default=None,
+        description="A PostgreSQL (14 or newer) to use instead of the embedded one.",
+    )
+    embedder: str = Field(
+        default="minilm",
+        description="What makes vectors: 'minilm' or 'null' (tests, benchmarks).",
+    )
+    host: str = Field(default="127.0.0.1", description="The address the API binds.")
+    port: int = Field(
+        default=8001, ge=0, le=65_535, description="The port of the API; 0 picks one."
+    )
+    auth: AuthMode = Field(
+        default=AuthMode.ON,
+        description="'off' lets every request in as the first organization.",
+    )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="Fernet keys for credentials, comma separated, newest first; "
+        "without it they are kept in <data-dir>/secret_key.",
+    )
+    enable_demo_sources: bool = Field(
+        default=False,
+        description="List the demo sources (timed, stub, …), which need no account.",
+    )
+    workers: int = Field(
+        default=1,
+        ge=0,
+        description="Worker processes that `serve` starts; 0 for the API alone.",
+    )
+    job_concurrency: int = Field(
+        default=4, ge=1, description="Sync jobs that one worker runs at a time."
+    )
+    embed_processes: int = Field(
+        default=0,
+        ge=0,
+        description="Embedder processes of a worker; 0 means one for each core.",
+    )
+    max_file_bytes: int = Field(
+        default=200 * 1024 * 1024, description="Files larger than this are failures."
+    )
+    min_free_bytes: int = Field(
+        default=500 * 1024 * 1024,
+        description="No new batches are written below this much free disk.",
+    )
+    log_level: str = Field(
+        default="INFO",
+        description="Least severe level logged: DEBUG, INFO, WARNING or ERROR.",
+    )
+    url: str | None = Field(
+        default=None,
+        description="The server that the commands talk to; without it the one that "
+        "runs on the data directory.",
+    )
+    api_key: SecretStr | None = Field(
+        default=None,
+        description="The key that the commands send; without it the one in "
+        "<data-dir>/api_key.",
+    )
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().absolute()
+
+    @field_validator("embedder")
+    @classmethod
+    def _known_embedder(cls, name: str) -> str:
+        if name not in EMBEDDERS:
+            raise ValueError(f"there is no '{name}', choose one of {_list(EMBEDDERS)}")
+        return name
+
+    @field_validator("log_level")
+    @classmethod
+    def _known_level(cls, level: str) -> str:
+        if level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+            raise ValueError("choose one of DEBUG, INFO, WARNING, ERROR")
+        return level.upper()
+
+    @property
+    def level(self) -> int:
+        return logging.getLevelNamesMapping()[self.log_level]
+
+    @property
+    def secrets(self) -> list[str]:
+        """What must not be shown anywhere."""
+        found = (self.database_url, self.secret_key, self.api_key)
+        return [one.get_secret_value() for one in found if one is not None]
+
+
+def _list(names: Sequence[str]) -> str:
+    return ", ".join(names)
+
+
+def load(**options: Any) -> Settings:
+    """Read the environment; options that are not None win. Raises StartError."""
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        wrong = error.errors(include_input=False, include_url=False)
+        lines = [f"{variable(str(one['loc'][0]))}: {one['msg']}" for one in wrong]
+        raise StartError("; ".join(lines)) from None
+
+
+def variable(field: str) -> str:
+    """Return the name of a setting's variable."""
+    return f"{PREFIX}{field.upper()}"
+
+
+def environment(settings: Settings, *, alone: bool = False) -> dict[str, str]:
+    """Return this process's environment with these settings, for a child.
+
+    With `alone` settings that only the environment has are left out.
+    """
+    given = {
+        variable(name): _plain(getattr(settings, name))
+        for name in settings.model_fields_set
+        if getattr(settings, name) is not None
+    }
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not (alone and name.startswith(PREFIX))
+    }
+    # the index tells of conflicts that it then solves by itself
+    return {"LANCE_LOG": "error", **inherited, **given}
+
+
+def _plain(value: Any) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

@@ -1,0 +1,96 @@
+"""The wiring: the only place that picks implementations and puts them together."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+
+from wellhead.app.home import Home
+from wellhead.app.settings import EMBEDDERS, Settings
+from wellhead.domain.errors import StartError
+from wellhead.domain.ports import Embedder
+from wellhead.embed.minilm import MiniLmEmbedder
+from wellhead.embed.null import NullEmbedder
+from wellhead.engine.procrastinate import JobEngine
+from wellhead.index.lance import LanceIndex
+from wellhead.services.parts import Limits, Parts
+from wellhead.sources.registry import Registry
+from wellhead.store.database import connect
+from wellhead.store.secrets import Cipher
+from wellhead.sync.convert.converter import Converter
+from wellhead.sync.convert.process import ConvertLimits
+
+
+class SystemClock:
+    """The machine's time."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)  # noqa: TID251  # the one clock that all others take
+
+
+@asynccontextmanager
+async def open_parts(
+    settings: Settings, url: str, *, embed_processes: int = 1
+) -> AsyncIterator[Parts]:
+    """Open everything that one process needs on this database, and close it after."""
+    home = Home(settings.data_dir)
+    home.prepare()
+    async with AsyncExitStack() as stack:
+        db = connect(url)
+        stack.push_async_callback(db.dispose)
+        engine = JobEngine.at(url)
+        await engine.open()
+        stack.push_async_callback(engine.close)
+        index = await LanceIndex.open(home.index)
+        stack.push_async_callback(index.close)
+        embedder = choose_embedder(settings.embedder, processes=embed_processes)
+        stack.push_async_callback(embedder.close)
+        yield Parts(
+            db=db,
+            engine=engine,
+            index=index,
+            embedder=embedder,
+            sources=Registry.load(include_demo=settings.enable_demo_sources),
+            cipher=open_cipher(settings),
+            clock=SystemClock(),
+            limits=Limits(
+                max_file_bytes=settings.max_file_bytes,
+                min_free_bytes=settings.min_free_bytes,
+                data_dir=settings.data_dir,
+            ),
+        )
+
+
+def choose_embedder(name: str, *, processes: int = 1) -> Embedder:
+    """Return the embedder of this name. Raises StartError, listing the choices."""
+    match name:
+        case "minilm":
+            return MiniLmEmbedder(processes)
+        case "null":
+            return NullEmbedder()
+        case _:
+            raise StartError(
+                f"there is no embedder '{name}': set WELLHEAD_EMBEDDER to one of "
+                f"{', '.join(EMBEDDERS)}"
+            )
+
+
+def open_cipher(settings: Settings) -> Cipher:
+    """Use the configured keys, or the data directory's own, made at the first start."""
+    if settings.secret_key is not None:
+        keys = settings.secret_key.get_secret_value().split(",")
+        return Cipher([key.strip() for key in keys if key.strip()])
+    return Cipher([Home(settings.data_dir).secret("secret_key", Cipher.new_key())])
+
+
+def open_converter(settings: Settings) -> Converter:
+    """Return the converter of one worker."""
+    limits = ConvertLimits(file_bytes=settings.max_file_bytes)
+    return Converter(processes=embed_processes_of(settings), limits=limits)
+
+
+def embed_processes_of(settings: Settings) -> int:
+    """Return how many embedder processes one worker may have."""
+    if settings.embed_processes:
+        return settings.embed_processes
+    return max(1, len(os.sched_getaffinity(0)) // max(1, settings.workers))
