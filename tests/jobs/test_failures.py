@@ -76,6 +76,7 @@ async def test_a_file_that_cannot_be_read_fails_alone_and_keeps_its_old_version(
 
     assert opened == [], "a permanent failure is not tried while nothing changed"
     assert again.counts.failed == 0
+    assert again.error_details == {"quarantined": 1}, "it is not well yet"
     bad.write_text("content mended")
     versions["bad.txt"] = "3"
     mended = await bench.sync()

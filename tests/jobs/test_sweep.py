@@ -164,6 +164,30 @@ def incremental(bench, *, yields_deletes: bool):
     )
 
 
+async def test_an_incremental_read_is_no_incomplete_listing(bench) -> None:
+    async def first(_: Any) -> AsyncIterator[Item]:
+        yield ScopeStart()
+        yield thing("a")
+        yield ScopeEnd()
+        yield Checkpoint({"at": 1})
+
+    async def second(_: Any) -> AsyncIterator[Item]:
+        yield ScopeStart()
+        yield thing("b")
+        yield ScopeEnd(complete=False)
+        yield Checkpoint({"at": 2})
+
+    bench.script.info = incremental(bench, yields_deletes=True)
+    bench.script.items = first
+    await bench.sync()
+    bench.script.items = second
+    job = await bench.sync()
+
+    assert (job.mode, job.counts.deleted) == (JobMode.INCREMENTAL, 0)
+    assert job.error_details is None
+    assert await bench.found("content") == {"a", "b"}
+
+
 async def test_a_daily_id_listing_finds_deletes_and_what_the_cursor_missed(
     bench,
 ) -> None:

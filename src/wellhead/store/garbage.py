@@ -26,7 +26,7 @@ async def discard(
             "INSERT INTO garbage"
             " (version, collection_id, connection_id, not_before, passes)"
             " SELECT v, :collection_id, :connection_id,"
-            " now() + make_interval(secs => :grace), :passes"
+            " clock_timestamp() + make_interval(secs => :grace), :passes"
             " FROM unnest(CAST(:versions AS bigint[])) AS v"
             " ON CONFLICT (version) DO UPDATE SET"
             " passes = greatest(garbage.passes, excluded.passes)"

@@ -13,6 +13,9 @@ from wellhead.domain.errors import ConflictError, FencedError
 from wellhead.domain.jobs import OPEN, Counts, JobMode, JobStatus, Rollback, SyncJob
 from wellhead.store.schema import source_connection, sync_job
 
+LEASE = timedelta(seconds=6)
+"""After so long without a sign of life a job is another worker's to take."""
+
 _COLUMNS = tuple(
     column
     for column in sync_job.c
@@ -240,12 +243,11 @@ async def claim(
     *,
     fence: int,
     now: datetime,
-    lease: timedelta,
 ) -> Claim | None:
     """Take a job that waits or whose lease ran out; None when it is not to be had."""
     row = (
         await connection.execute(
-            _CLAIM, {"job_id": job_id, "fence": fence, "now": now, "lease": lease}
+            _CLAIM, {"job_id": job_id, "fence": fence, "now": now, "lease": LEASE}
         )
     ).one_or_none()
     if row is None:
@@ -281,11 +283,14 @@ async def lock(
 async def patch(
     connection: AsyncConnection, job: SyncJob, values: Mapping[str, Any]
 ) -> bool:
-    """Write progress columns as the fenced owner; False when the fence moved on."""
+    """Write progress columns as the fenced owner; False when the fence moved on.
+
+    A sign of life: it renews the lease too, also at the end of a long transaction.
+    """
     result: CursorResult[Any] = await connection.execute(
         update(sync_job)
         .where(sync_job.c.id == job.id, sync_job.c.fence == job.fence)
-        .values(**values)
+        .values(lease_until=func.clock_timestamp() + LEASE, **values)
     )
     return result.rowcount == 1
 

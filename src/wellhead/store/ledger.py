@@ -233,6 +233,7 @@ async def mark_seen(
     generation: int,
     keys: Mapping[bytes, str | None],
     *,
+    scopes: Mapping[bytes, str],
     stale: Collection[bytes] = (),
 ) -> int:
     """Mark entities as listed in this generation; returns how many were not yet.
@@ -243,10 +244,10 @@ async def mark_seen(
     result = await connection.execute(
         text(
             "UPDATE entity SET seen_generation = :generation,"
-            " source_version = coalesce(t.sv, source_version),"
+            " source_version = coalesce(t.sv, source_version), scope = t.sc,"
             " is_stale = is_stale OR entity_key = ANY(CAST(:stale AS bytea[]))"
-            " FROM unnest(CAST(:keys AS bytea[]), CAST(:versions AS text[]))"
-            " AS t(k, sv)"
+            " FROM unnest(CAST(:keys AS bytea[]), CAST(:versions AS text[]),"
+            " CAST(:scopes AS text[])) AS t(k, sv, sc)"
             " WHERE connection_id = :connection_id AND entity_key = t.k"
             " AND (seen_generation < :generation OR t.sv IS NOT NULL"
             "      OR entity_key = ANY(CAST(:stale AS bytea[])))"
@@ -256,6 +257,7 @@ async def mark_seen(
             "generation": generation,
             "keys": list(keys),
             "versions": list(keys.values()),
+            "scopes": [scopes[key] for key in keys],
             "stale": list(stale),
         },
     )

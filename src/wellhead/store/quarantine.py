@@ -160,6 +160,18 @@ async def count_unresolved(connection: AsyncConnection, job_id: UUID) -> int:
     )
 
 
+async def count_open(connection: AsyncConnection, connection_id: UUID) -> int:
+    """Count a connection's entities that failed last time, in whichever job."""
+    return int(
+        (
+            await connection.execute(
+                text("SELECT count(*) FROM failure WHERE connection_id = :c"),
+                {"c": connection_id},
+            )
+        ).scalar_one()
+    )
+
+
 async def retryable(
     connection: AsyncConnection,
     connection_id: UUID,
@@ -204,3 +216,31 @@ async def examples(
     return [
         {"source_id": r[0], "stage": r[1], "class": r[2], "reason": r[3]} for r in rows
     ]
+
+
+async def scopes_of(connection: AsyncConnection, connection_id: UUID) -> list[str]:
+    rows = await connection.execute(
+        text("SELECT DISTINCT scope FROM failure WHERE connection_id = :c"),
+        {"c": connection_id},
+    )
+    return [row[0] for row in rows]
+
+
+async def forget_vanished(
+    connection: AsyncConnection,
+    connection_id: UUID,
+    *,
+    before: datetime | None,
+    scopes: Sequence[str],
+) -> None:
+    """Drop passing failures of entities that a whole listing no longer showed."""
+    await connection.execute(
+        text(
+            "DELETE FROM failure f WHERE f.connection_id = :c"
+            " AND f.class = 'transient' AND f.failed_at < :before"
+            " AND f.scope = ANY(CAST(:scopes AS text[]))"
+            " AND NOT EXISTS (SELECT 1 FROM entity e WHERE"
+            " e.connection_id = f.connection_id AND e.entity_key = f.entity_key)"
+        ),
+        {"c": connection_id, "before": before, "scopes": list(scopes)},
+    )

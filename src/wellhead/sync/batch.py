@@ -35,6 +35,8 @@ class Batch:
     writes: list[Loaded] = field(default_factory=list)
     keeps: dict[bytes, str | None] = field(default_factory=dict)
     """Unchanged entities; a value is the new source version of equal content."""
+    seen_in: dict[bytes, str] = field(default_factory=dict)
+    """The scope in which each kept or skipped entity was met: it may have moved."""
     deletes: list[bytes] = field(default_factory=list)
     skips: list[bytes] = field(default_factory=list)
     """Standing permanent failures: seen, and nothing else."""
@@ -43,6 +45,8 @@ class Batch:
     """Keys with an open failure that this batch settles if it does not fail again."""
     scopes: list[ScopeRun] = field(default_factory=list)
     checkpoint: dict[str, Any] | None = None
+    ends_page: bool = False
+    """Failures of a page come first, so only its end tells their share."""
 
     @property
     def chunks(self) -> int:
@@ -62,6 +66,7 @@ class Batch:
             or self.failed
             or self.scopes
             or self.checkpoint is not None
+            or self.ends_page
         )
 
     @property

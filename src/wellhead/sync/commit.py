@@ -190,7 +190,7 @@ async def finish(
         }
         if batch.checkpoint is not None:
             values["checkpoint"] = batch.checkpoint
-        if stored or failures or tally.deleted or batch.checkpoint is not None:
+        if stored or failures or kept or tally.deleted or batch.checkpoint is not None:
             values["suspect_key"] = None
             if not run.cautious:
                 values["crashes"] = 0
@@ -284,15 +284,16 @@ async def _mark(
 ) -> int:
     kept = 0
     generation = run.job.generation
+    met = batch.seen_in | {one.entity_key: one.scope for one in failures}
     if batch.keeps:
         kept = await ledger.mark_seen(
-            connection, run.connection_id, generation, batch.keeps
+            connection, run.connection_id, generation, batch.keeps, scopes=met
         )
     stale = [one.entity_key for one in failures]
     others = dict.fromkeys([*batch.skips, *stale])
     if others:
         await ledger.mark_seen(
-            connection, run.connection_id, generation, others, stale=stale
+            connection, run.connection_id, generation, others, scopes=met, stale=stale
         )
     return kept
 

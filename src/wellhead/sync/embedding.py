@@ -44,7 +44,10 @@ async def _stored(
     versions = [one.known.version for one in writes if one.known is not None]
     if not versions:
         return {}
-    found = await run.tools.index.read_vectors(run.collection_id, versions)
+    try:
+        found = await run.tools.index.read_vectors(run.collection_id, versions)
+    except (RuntimeError, OSError) as error:
+        raise RetryableError(f"the index refused: {error}") from error
     return {digest: matrix(row, dimension)[0] for digest, row in found.items()}
 
 

@@ -46,7 +46,11 @@ class Intake:
     """
 
     def __init__(
-        self, items: AsyncIterator[Item], *, scopes: dict[str, str] | None = None
+        self,
+        items: AsyncIterator[Item],
+        *,
+        scopes: dict[str, str] | None = None,
+        incomplete: dict[str, str] | None = None,
     ) -> None:
         """`scopes` maps keys (hex) to scopes for items outside a listing."""
         self._items = items
@@ -58,6 +62,7 @@ class Intake:
         self._open: list[str] = []
         self._broken: dict[str, str] = {}
         self._scopes = scopes or {}
+        self._incomplete = incomplete or {}
 
     async def pages(self, *, page_items: int = PAGE_ITEMS) -> AsyncIterator[Page]:
         """Yield pages of up to `page_items`, or of what came within two seconds."""
@@ -76,10 +81,10 @@ class Intake:
         try:
             async for item in self._items:
                 self._bytes += _weight(item)
+                await self._queue.put(item)
                 if self._bytes > LEAD_BYTES:
                     self._room.clear()
                     await self._room.wait()
-                await self._queue.put(item)
             await self._queue.put(None)
         except Exception as error:  # noqa: BLE001  # raised again by pages()
             await self._queue.put(error)
@@ -154,13 +159,13 @@ class Intake:
     def _ended(self, end: ScopeEnd) -> ScopeRun:
         if end.scope in self._open:
             self._open.remove(end.scope)
-        broken = self._broken.pop(end.scope, None)
+        broken = self._broken.pop(end.scope, self._incomplete.get(end.scope))
         is_whole = end.complete and broken is None
         return ScopeRun(
             end.scope,
             COMPLETE if is_whole else INCOMPLETE,
             end.confirmed_empty,
-            broken if broken is not None or end.complete else "listing incomplete",
+            broken,
         )
 
 

@@ -16,7 +16,7 @@ from wellhead.sync import commit, prepare, recover, sweep
 from wellhead.sync.batch import Batch
 from wellhead.sync.intake import Intake, Page
 from wellhead.sync.quarantine import FailureRate
-from wellhead.sync.run import Run
+from wellhead.sync.run import MOST_MISSED, Run
 
 BATCHES_IN_FLIGHT = 3
 STOP_SECONDS = 1.5
@@ -57,15 +57,17 @@ async def _read(run: Run, writer: "_Writer") -> None:
     tries = 0
     while True:
         cursor = await recover.position(run)
-        before = writer.committed
+        broken = await recover.incomplete(run) if cursor is not None else {}
         try:
-            await _drain(run, writer, Intake(run.source.read(cursor)))
+            items = run.source.read(cursor)
+            await _drain(run, writer, Intake(items, incomplete=broken))
         except CursorInvalidError:
             await writer.flush()
             await recover.restart_as_full(run)
         except RetryableError as error:
             await writer.flush()
-            tries = 1 if writer.committed > before else tries + 1
+            moved = await recover.position(run) != cursor
+            tries = 1 if moved else tries + 1
             if tries >= SOURCE_TRIES and error.after is None:
                 raise JobError(f"the source does not answer: {error}") from error
             await _wait(run, error.after or SOURCE_WAIT_SECONDS * 2**tries)
@@ -111,7 +113,9 @@ async def _due(run: Run, *, job_only: bool) -> dict[Ref, str]:
     return {Ref(kind, ident): scope for kind, ident, scope in rows}
 
 
-async def _retry(run: Run, writer: "_Writer", refs: dict[Ref, str]) -> bool:
+async def _retry(
+    run: Run, writer: "_Writer", refs: dict[Ref, str], *, is_optional: bool = True
+) -> bool:
     """Fetch single entities anew; False if only a full listing can bring them."""
     if not refs:
         return True
@@ -119,11 +123,15 @@ async def _retry(run: Run, writer: "_Writer", refs: dict[Ref, str]) -> bool:
     if items is None:
         return await _is_full(run)
     scopes = {ref.key.hex(): scope for ref, scope in refs.items()}
+    writer.is_retrying = True
     try:
         await _drain(run, writer, Intake(items, scopes=scopes))
     except RetryableError as error:
         await writer.flush()
         await _wait(run, error.after or 0)
+        return is_optional
+    finally:
+        writer.is_retrying = False
     return True
 
 
@@ -143,7 +151,8 @@ async def _reconcile(run: Run, writer: "_Writer") -> bool:
     await _phase(run, "reconciling")
     await sweep.begin_ids(run)
     await _drain(run, writer, Intake(ids))
-    if not await _retry(run, writer, run.missed):
+    is_too_much = len(run.missed) >= MOST_MISSED
+    if is_too_much or not await _retry(run, writer, run.missed, is_optional=False):
         await recover.require_full(run)
     return True
 
@@ -156,7 +165,8 @@ class _Writer:
         self._tasks: list[asyncio.Task[None]] = []
         self._keys: dict[asyncio.Task[None], set[bytes]] = {}
         self._rate = FailureRate()
-        self.committed = 0
+        self.is_retrying = False
+        """These failures were counted when they first failed."""
 
     async def submit(self, batch: Batch) -> None:
         """Start a batch; waits while too many are under way, raises their errors."""
@@ -166,7 +176,9 @@ class _Writer:
         while len(self._tasks) >= limit:
             await self._oldest()
         before = self._tasks[-1] if self._tasks else None
-        task = asyncio.create_task(self._write(batch, before))
+        task = asyncio.create_task(
+            self._write(batch, before, is_judged=not self.is_retrying)
+        )
         self._tasks.append(task)
         self._keys[task] = batch.keys
         if self._run.cautious:
@@ -197,12 +209,16 @@ class _Writer:
         self._tasks.remove(task)
         del self._keys[task]
 
-    async def _write(self, batch: Batch, before: asyncio.Task[None] | None) -> None:
+    async def _write(
+        self, batch: Batch, before: asyncio.Task[None] | None, *, is_judged: bool
+    ) -> None:
         stored, lost = await commit.store(self._run, batch.writes)
         if before is not None:
             await asyncio.shield(before)
         await commit.finish(self._run, batch, stored, lost)
-        self.committed += 1
+        if not is_judged:
+            return
         failures = [*batch.failed, *lost]
         self._rate.add(well=len(stored) + len(batch.keeps), failed=len(failures))
-        self._rate.judge([one.reason for one in failures])
+        if batch.ends_page:
+            self._rate.judge([one.reason for one in failures])

@@ -35,7 +35,7 @@ from wellhead.sync.failing import (
     transient,
 )
 from wellhead.sync.intake import Page
-from wellhead.sync.run import Run
+from wellhead.sync.run import MOST_MISSED, Run
 
 BATCH_CHUNKS = 5_000
 BATCH_CHARACTERS = 8 * 1024 * 1024
@@ -70,6 +70,7 @@ async def batches(run: Run, page: Page) -> AsyncIterator[Batch]:
             batch, since = Batch(), time.monotonic()
     batch.scopes = list(page.scopes)
     batch.checkpoint = page.checkpoint
+    batch.ends_page = bool(page.items)
     yield batch
 
 
@@ -105,11 +106,13 @@ def _sort(
         case Failure():
             pass  # without a ref it concerns its scope, not an entity
         case Upsert():
-            if _must_be_read(run, batch, facts, item):
+            if _must_be_read(run, batch, facts, item, scope):
                 to_read.append((item, scope))
 
 
-def _must_be_read(run: Run, batch: Batch, facts: _Facts, item: Upsert) -> bool:
+def _must_be_read(
+    run: Run, batch: Batch, facts: _Facts, item: Upsert, scope: str
+) -> bool:
     key = item.key
     known, failure = facts.known.get(key), facts.failures.get(key)
     match diff.by_version(item.entity, known, failure, run.fingerprint):
@@ -119,6 +122,7 @@ def _must_be_read(run: Run, batch: Batch, facts: _Facts, item: Upsert) -> bool:
             batch.skips.append(key)
         case Verdict.LOOK | Verdict.WRITE:
             return True
+    batch.seen_in[key] = scope
     return False
 
 
@@ -126,7 +130,8 @@ def _sort_seen(run: Run, batch: Batch, facts: _Facts, ref: Ref, scope: str) -> N
     """Keep what is known; what is not, and has not failed, the cursor has missed."""
     if ref.key in facts.known:
         batch.keeps[ref.key] = None
-    elif ref.key not in facts.failures:
+        batch.seen_in[ref.key] = scope
+    elif ref.key not in facts.failures and len(run.missed) < MOST_MISSED:
         run.missed[ref] = scope
 
 
@@ -146,6 +151,7 @@ def _source_failure(item: Failure, ref: Ref, scope: str) -> Failed:
 @dataclass(frozen=True, slots=True)
 class _Kept:
     key: bytes
+    scope: str
     source_version: str | None
 
 
@@ -159,8 +165,9 @@ def _add(batch: Batch, outcome: _Outcome) -> None:
             batch.writes.append(result)
             if had_failure:
                 batch.healed.append(result.key)
-        case _Kept(key, source_version):
+        case _Kept(key, scope, source_version):
             batch.keeps[key] = source_version
+            batch.seen_in[key] = scope
         case Failed():
             batch.failed.append(result)
 
@@ -235,7 +242,7 @@ async def _read(run: Run, item: Upsert, scope: str, facts: _Facts) -> Loaded | _
     verdict = diff.by_content(known, failure, content_hash, meta_hash)
     if verdict is Verdict.KEEP:
         version = entity.source_version
-        return _Kept(key, None if version is None else storable(version))
+        return _Kept(key, scope, None if version is None else storable(version))
     if converted is None:
         if entity.blob is None or path is None:
             raise TypeError("an entity has either a text or a blob")

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from wellhead.domain.errors import JobError
 from wellhead.domain.jobs import JobMode, JobStatus
-from wellhead.store import cursors, garbage, jobs, rollbacks
+from wellhead.store import cursors, garbage, jobs, rollbacks, scopes
 from wellhead.sync.run import Run
 
 ROLLBACK_PAGE = 500
@@ -68,6 +68,18 @@ async def restart_as_full(run: Run) -> None:
         await jobs.patch(
             connection, job, {"mode": JobMode.FULL.value, "checkpoint": None}
         )
+        await scopes.forget(connection, job.id)
+
+
+async def incomplete(run: Run) -> dict[str, str]:
+    """Return scopes of which a part before the checkpoint could not be listed."""
+    async with run.tools.db.begin() as connection:
+        met = await scopes.read(connection, run.job.id)
+    return {
+        one.scope: one.reason or "listing incomplete"
+        for one in met.values()
+        if one.state == scopes.INCOMPLETE
+    }
 
 
 async def require_full(run: Run) -> None:

@@ -16,6 +16,8 @@ from wellhead.domain.ports import Clock, Embedder, Index
 from wellhead.sources.base import Source
 from wellhead.sync.convert.converter import Converter
 
+MOST_MISSED = 10_000
+"""So many entities that a cursor missed are fetched singly; beyond, all is listed."""
 VECTOR_MEMORY_BYTES = 64 * 1024 * 1024
 Matrix = NDArray[np.float32]
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from wellhead.domain.items import parent_scope
 from wellhead.domain.jobs import JobMode, JobStatus
-from wellhead.store import cursors, jobs, scopes
+from wellhead.store import cursors, jobs, quarantine, scopes
 from wellhead.store.scopes import COMPLETE, ScopeCount, ScopeRun
 from wellhead.sync import commit, counting
 from wellhead.sync.run import Run
@@ -49,10 +49,20 @@ async def sweep(run: Run) -> None:
             return
         held = await scopes.held(connection, run.connection_id)
         counts = await scopes.missing(connection, run.connection_id, run.job.generation)
-    for count in counts:
-        if not is_whole(count.scope, listed):
-            continue
-        await _rule(run, count, listed.get(count.scope), held.get(count.scope))
+    # a hold of this very generation is this job's own: no second listing
+    held = {s: g for s, g in held.items() if g < run.job.generation}
+    whole = [count for count in counts if is_whole(count.scope, listed)]
+    guarded = [one for one in whole if exceeds_guard(one, listed.get(one.scope))]
+    confirmed = run.job.confirm_deletes
+    is_confirmed = (
+        confirmed is not None and sum(one.missing for one in guarded) <= confirmed
+    )
+    for count in whole:
+        if is_confirmed or count not in guarded:
+            await _delete(run, count.scope, run.job.generation)
+        else:
+            await _hold(run, count.scope, held.get(count.scope))
+    await _forget_failures(run, listed)
     await _forget_holds(run, listed, held, counts)
 
 
@@ -78,28 +88,19 @@ def exceeds_guard(count: ScopeCount, run: ScopeRun | None) -> bool:
     return count.missing > GUARD_ENTITIES and count.missing > GUARD_SHARE * count.live
 
 
-async def _rule(
-    run: Run, count: ScopeCount, listed: ScopeRun | None, held_at: int | None
-) -> None:
+async def _hold(run: Run, scope: str, held_at: int | None) -> None:
     generation = run.job.generation
-    confirmed = run.job.confirm_deletes
-    is_confirmed = confirmed is not None and count.missing <= confirmed
-    if is_confirmed or not exceeds_guard(count, listed):
-        await _delete(run, count.scope, generation)
-        return
     if held_at is not None:
-        await _delete(run, count.scope, held_at)
+        await _delete(run, scope, held_at)
     async with run.tools.db.begin() as connection:
         await jobs.lock(connection, run.job, JobStatus.RUNNING)
         left = await scopes.count_missing_since(
-            connection, run.connection_id, count.scope, generation
+            connection, run.connection_id, scope, generation
         )
         if left:
-            await scopes.hold(
-                connection, run.connection_id, count.scope, generation, left
-            )
+            await scopes.hold(connection, run.connection_id, scope, generation, left)
         else:
-            await scopes.unhold(connection, run.connection_id, count.scope)
+            await scopes.unhold(connection, run.connection_id, scope)
 
 
 async def _delete(run: Run, scope: str, generation: int) -> None:
@@ -142,3 +143,18 @@ async def _forget_holds(
         async with run.tools.db.begin() as connection:
             await jobs.lock(connection, run.job, JobStatus.RUNNING)
             await scopes.unhold(connection, run.connection_id, scope)
+
+
+async def _forget_failures(run: Run, listed: Mapping[str, ScopeRun]) -> None:
+    """What failed in an earlier job and is no longer listed is not tried again."""
+    async with run.tools.db.begin() as connection:
+        job = await jobs.lock(connection, run.job, JobStatus.RUNNING)
+        if job.mode is not JobMode.FULL:
+            return  # an id listing shows a failed entity without trying it
+        known = await quarantine.scopes_of(connection, run.connection_id)
+        await quarantine.forget_vanished(
+            connection,
+            run.connection_id,
+            before=job.started_at,
+            scopes=[scope for scope in known if is_whole(scope, listed)],
+        )

@@ -11,7 +11,7 @@ from wellhead.engine.procrastinate import Task
 from wellhead.services.parts import Parts
 from wellhead.store import cursors, garbage, jobs, ledger, quarantine, rollbacks, scopes
 from wellhead.store.outbox import write_job_event
-from wellhead.store.scopes import COMPLETE
+from wellhead.store.scopes import COMPLETE, INCOMPLETE, ScopeRun
 
 
 async def complete(parts: Parts, held: SyncJob, collection_id: UUID) -> None:
@@ -23,13 +23,12 @@ async def complete(parts: Parts, held: SyncJob, collection_id: UUID) -> None:
         await cursors.lock(connection, held.connection_id)
         job = await jobs.lock(connection, held, JobStatus.RUNNING)
         now = parts.clock.now()
-        listed = await scopes.read(connection, job.id)
         was_full = job.mode is JobMode.FULL
         await cursors.advance(
             connection,
             job.connection_id,
             cursor=job.checkpoint,
-            reconciled=now if was_full or listed else None,
+            reconciled=now if was_full or job.phase == "sweeping" else None,
             was_full=was_full,
         )
         await garbage.discard_intents(connection, collection_id, job.connection_id)
@@ -109,8 +108,11 @@ async def _details(connection: AsyncConnection, job: SyncJob) -> dict[str, Any]:
         details["failures"] = await quarantine.examples(connection, job.id)
     if job.attempt > 1:
         details["attempts"] = job.attempt
+    quarantined = await quarantine.count_open(connection, job.connection_id)
+    if quarantined:
+        details["quarantined"] = quarantined
     listed = (await scopes.read(connection, job.id)).values()
-    incomplete = [one for one in listed if one.state != COMPLETE]
+    incomplete = [one for one in listed if _is_worth_telling(job, one)]
     if incomplete:
         details["incomplete_scopes"] = [
             {"scope": one.scope, "reason": one.reason} for one in incomplete[:20]
@@ -120,3 +122,15 @@ async def _details(connection: AsyncConnection, job: SyncJob) -> dict[str, Any]:
         details["deletes_held"] = sum(held.values())
         details["held_scopes"] = held
     return details
+
+
+def _is_worth_telling(job: SyncJob, scope: ScopeRun) -> bool:
+    """Tell whether a scope is incomplete that should have been listed whole.
+
+    An incremental read is no listing, and one that was cut short says so by its status.
+    """
+    if scope.state == COMPLETE:
+        return False
+    return scope.reason is not None or (
+        job.mode is JobMode.FULL and scope.state == INCOMPLETE
+    )

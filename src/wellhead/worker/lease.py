@@ -3,21 +3,20 @@
 import asyncio
 import threading
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 import psycopg
 import structlog
 
 from wellhead.domain.jobs import JobStatus, SyncJob
+from wellhead.store.jobs import LEASE
 
-LEASE = timedelta(seconds=6)
 RENEW_SECONDS = 1.0
 
 _log = structlog.get_logger(__name__)
 
 _RENEW = """
-    UPDATE sync_job j SET lease_until = now() + %(lease)s
+    UPDATE sync_job j SET lease_until = clock_timestamp() + %(lease)s
     FROM unnest(%(ids)s::uuid[], %(fences)s::bigint[]) AS mine(id, fence)
     WHERE j.id = mine.id AND j.fence = mine.fence
       AND j.status IN ('running', 'cancelling') AND NOT j.released
@@ -40,8 +39,8 @@ class Held:
 class LeaseKeeper:
     """Renews the leases of all jobs of one worker, and notices lost or cancelled ones.
 
-    A lease lasts six seconds and is renewed every second, on a connection of its
-    own; while the database is away nothing is renewed and nothing is concluded.
+    Every second, on a connection of its own; while the database is away nothing is
+    renewed and nothing is concluded.
     """
 
     def __init__(self, conninfo: str) -> None:
@@ -62,12 +61,17 @@ class LeaseKeeper:
         """Begin to renew; call from the event loop that waits for `stop`."""
         held = Held(job, asyncio.Event(), asyncio.get_running_loop())
         with self._lock:
+            replaced = self._held.get(job.id)
             self._held[job.id] = held
+        if replaced is not None:
+            replaced.tell()
         return held
 
     def drop(self, job: SyncJob) -> None:
         with self._lock:
-            self._held.pop(job.id, None)
+            held = self._held.get(job.id)
+            if held is not None and held.job.fence == job.fence:
+                del self._held[job.id]
 
     def _run(self) -> None:
         connection: psycopg.Connection[tuple[UUID, str]] | None = None
@@ -81,6 +85,7 @@ class LeaseKeeper:
                     connection = psycopg.connect(
                         self._conninfo, autocommit=True, connect_timeout=3
                     )
+                    connection.execute("SET lock_timeout = '500ms'")
                 self._renew(connection, held)
             except psycopg.Error as error:
                 _log.warning("leases not renewed", error=str(error))
@@ -93,17 +98,16 @@ class LeaseKeeper:
         connection: psycopg.Connection[tuple[UUID, str]],
         held: dict[UUID, Held],
     ) -> None:
-        rows = connection.execute(
-            _RENEW,
-            {
-                "lease": LEASE,
-                "ids": list(held),
-                "fences": [one.job.fence for one in held.values()],
-            },
-        ).fetchall()
-        statuses: dict[UUID, str] = dict(rows)
         for job_id, one in held.items():
-            if statuses.get(job_id) != JobStatus.RUNNING.value:
+            # one by one: a job in the midst of a long commit must not hold up others
+            try:
+                row = connection.execute(
+                    _RENEW,
+                    {"lease": LEASE, "ids": [job_id], "fences": [one.job.fence]},
+                ).fetchone()
+            except psycopg.errors.LockNotAvailable:
+                continue  # being written by its owner, so alive
+            if row is None or row[1] != JobStatus.RUNNING.value:
                 one.tell()
 
 

@@ -47,10 +47,10 @@ async def work(
         Task.DROP_COLLECTION: partial(drop_collection, parts),
     }
     chores = [
-        asyncio.create_task(_every(REAP_SECONDS, partial(reap, parts))),
-        asyncio.create_task(_every(TICK_SECONDS, partial(tick, parts))),
-        asyncio.create_task(_every(GARBAGE_SECONDS, partial(flush_garbage, parts))),
-        asyncio.create_task(_every(MAINTAIN_SECONDS, partial(maintain_tables, parts))),
+        asyncio.create_task(_every(REAP_SECONDS, reap, parts)),
+        asyncio.create_task(_every(TICK_SECONDS, tick, parts)),
+        asyncio.create_task(_every(GARBAGE_SECONDS, flush_garbage, parts)),
+        asyncio.create_task(_every(MAINTAIN_SECONDS, maintain_tables, parts)),
     ]
     try:
         await boot.after_power_loss(parts)
@@ -66,13 +66,15 @@ async def work(
         leases.close()
 
 
-async def _every(seconds: float, chore: Callable[[], Awaitable[object]]) -> None:
+async def _every(
+    seconds: float, work: Callable[[Parts], Awaitable[object]], parts: Parts
+) -> None:
     while True:
         await asyncio.sleep(seconds)
         try:
-            await chore()
+            await work(parts)
         except Exception as error:  # noqa: BLE001  # it is done again next time
             if is_gone(error):
-                _log.info("database away", chore=str(chore))
+                _log.info("database away", chore=work.__name__)
             else:
-                _log.error("chore failed", chore=str(chore), exc_info=error)
+                _log.error("chore failed", chore=work.__name__, exc_info=error)

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -35,7 +36,7 @@ from wellhead.sync.convert.converter import Converter
 from wellhead.sync.failing import reason
 from wellhead.sync.run import Run, Tools
 from wellhead.worker import endings
-from wellhead.worker.lease import LEASE, LeaseKeeper
+from wellhead.worker.lease import LeaseKeeper
 
 CRASHES_UNTIL_CAUTIOUS = 2
 GIVE_BACK_SECONDS = 0.5
@@ -79,9 +80,7 @@ async def _claim(parts: Parts, job_id: UUID) -> tuple[Claim, Turn] | None:
         if turn is None:
             return None
         now = parts.clock.now()
-        claim = await jobs.claim(
-            connection, job_id, fence=turn.fence, now=now, lease=LEASE
-        )
+        claim = await jobs.claim(connection, job_id, fence=turn.fence, now=now)
         if claim is None:
             return None
         if claim.job.generation == 0:
@@ -126,7 +125,7 @@ async def _run(desk: Desk, claim: Claim, turn: Turn, stop: asyncio.Event) -> Non
         await _until_stopped(pipeline.sync(run), stop)
         await endings.complete(parts, job, turn.collection_id)
     except asyncio.CancelledError:
-        await _stopped(parts, job, turn)
+        await _whatever_comes(_stopped(parts, job, turn))
         raise
     except Exception as error:  # a job must end, whatever is wrong in a connector
         if is_gone(error):
@@ -199,6 +198,15 @@ async def _until_stopped(work: Awaitable[None], stop: asyncio.Event) -> None:
         watch.cancel()
         task.cancel()
         await asyncio.gather(task, watch, return_exceptions=True)
+
+
+async def _whatever_comes(work: Awaitable[None]) -> None:
+    """See an ending through, also when we are told to stop a second time."""
+    task = asyncio.ensure_future(work)
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    await task
 
 
 async def _stopped(parts: Parts, job: SyncJob, turn: Turn) -> None:
