@@ -1,5 +1,6 @@
 """Cuts a text into passages that an embedder reads whole."""
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -37,6 +38,8 @@ GRAMMARS = {
 # to cut, so they never see more than this at once.
 WINDOW = 40_000
 TITLE_CHARACTERS = 200
+BLANK_LINE = "\n\n"
+HEADINGS = re.compile(r"(\s*#{1,6} [^\n]*)+\s*")
 
 Splitter = TextSplitter | MarkdownSplitter | CodeSplitter
 
@@ -49,10 +52,14 @@ def split(text: str, *, kind: TextKind, name: str, budget: int) -> list[str]:
     """
     suffix = PurePosixPath(name.lower()).suffix if kind is TextKind.CODE else ""
     splitter = _splitter(kind, suffix if suffix in GRAMMARS else "", budget)
+    chunks = [
+        chunk for window in _windows(clean(text)) for chunk in splitter.chunks(window)
+    ]
+    if kind is TextKind.MARKDOWN:
+        chunks = _with_headings(chunks, budget)
     return [
         passage
-        for window in _windows(clean(text))
-        for chunk in splitter.chunks(window)
+        for chunk in chunks
         for passage in _cut(chunk, budget)
         if passage.strip()
     ]
@@ -100,6 +107,24 @@ def _windows(text: str) -> Iterator[str]:
         yield text[start:end]
         start = end
     yield text[start:]
+
+
+def _with_headings(chunks: list[str], budget: int) -> list[str]:
+    """Put a heading that stands alone before what it is the heading of."""
+    joined: list[str] = []
+    headings = ""
+    for chunk in chunks:
+        room = budget - len(headings) - len(BLANK_LINE)
+        if HEADINGS.fullmatch(chunk) and room > len(chunk):
+            headings = f"{headings}{BLANK_LINE}{chunk}" if headings else chunk
+        elif headings and room > budget // 2:
+            first, *others = TextSplitter(room).chunks(chunk) or [chunk]
+            joined += [f"{headings}{BLANK_LINE}{first}", *others]
+            headings = ""
+        else:
+            joined += [headings, chunk] if headings else [chunk]
+            headings = ""
+    return [*joined, headings] if headings else joined
 
 
 def _cut(chunk: str, budget: int) -> Iterator[str]:

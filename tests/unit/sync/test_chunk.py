@@ -61,6 +61,28 @@ def test_markdown_is_cut_at_headings() -> None:
     assert [passage[:5] for passage in passages] == ["# One", "# Two"]
 
 
+def test_a_heading_stays_with_what_it_is_the_heading_of() -> None:
+    text = "# Title\n\n" + "".join(
+        f"## Section {n}\n\n{f'word{n} ' * 120}\n\n" for n in range(3)
+    )
+
+    passages = split(text, kind=TextKind.MARKDOWN, name="a.md", budget=700)
+
+    assert passages[0].startswith("# Title\n\n## Section 0\n\nword0")
+    assert all(len(passage) <= 700 for passage in passages)
+    for n in range(3):
+        [headed] = [one for one in passages if f"## Section {n}" in one]
+        assert f"word{n}" in headed
+
+
+def test_a_heading_at_the_end_is_kept() -> None:
+    text = "word " * 200 + "\n\n## Nothing below"
+
+    passages = split(text, kind=TextKind.MARKDOWN, name="a.md", budget=700)
+
+    assert "## Nothing below" in passages[-1]
+
+
 def test_code_is_cut_between_functions() -> None:
     body = "".join(f"    value_{n} = {n}\n\n" for n in range(15))
     text = f"def first():\n{body}\ndef second():\n{body}"

@@ -105,6 +105,20 @@ async def test_binary_data_under_a_text_name_is_refused(
     assert "binary" in str(error)
 
 
+async def test_the_title_of_a_page_is_its_heading(
+    converter: Converter, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(
+        "<html><head><title>Penguins</title></head>"
+        "<body><h2>Food</h2><p>They eat fish.</p></body></html>"
+    )
+
+    text = (await converter.text_of(page, name="page.html")).text
+
+    assert text.startswith("# Penguins\n\n## Food")
+
+
 async def test_unknown_types_are_refused(converter: Converter, tmp_path: Path) -> None:
     assert "not read" in str(await refusal(converter, tmp_path / "a.exe", b"MZ"))
 

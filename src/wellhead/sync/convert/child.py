@@ -8,6 +8,7 @@ stdin ends the process, also in the middle of a document.
 import json
 import os
 import queue
+import re
 import resource
 import signal
 import sys
@@ -25,6 +26,8 @@ from wellhead.sync.convert.text import decode
 MAIL = "message/rfc822"
 OLE_MAGIC = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 MAX_REASON = 300
+# how a page's title arrives
+FRONT_MATTER = re.compile(r"\A---\n+## title: ([^\n]+)\n+")
 CONFIG = kreuzberg.ExtractionConfig(
     use_cache=False,
     enable_quality_processing=False,
@@ -73,10 +76,11 @@ def _read(data: bytes, suffix: str) -> str:
     if media_type == MAIL:
         return read_mail(data, None)
     try:
-        return kreuzberg.extract_bytes_sync(data, media_type, CONFIG).content
+        text = kreuzberg.extract_bytes_sync(data, media_type, CONFIG).content
     except kreuzberg.KreuzbergError as error:
         reason = _reason(error, data, suffix)
         raise EntityError(reason, stage=FailureStage.CONVERT) from error
+    return FRONT_MATTER.sub(r"# \1\n\n", text)
 
 
 def _reason(error: Exception, data: bytes, suffix: str) -> str:
