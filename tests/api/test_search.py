@@ -6,6 +6,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from wellhead.api.schemas.search import FormerSearchRequest
+
 
 async def test_an_empty_collection_answers_with_no_results(
     given: Any, client: Any
@@ -21,6 +23,9 @@ async def test_an_empty_collection_answers_with_no_results(
         ),
         await client.post(f"{path}/instant", json={"query": "x", "limit": 1000}),
         await client.post(path, json={"query": "hello", "expand_query": True}),
+        await client.post(
+            path, json={"query": "hello", "source_connection_ids": [str(uuid4())]}
+        ),
         await client.get(path, params={"query": "hello"}),
     ):
         assert response.status_code == 200, response.text
@@ -91,3 +96,24 @@ async def test_a_good_filter_is_taken(given: Any, client: Any) -> None:
             f"/collections/{readable_id}/search/instant", json=body
         )
         assert response.status_code == 200, response.text
+
+
+async def test_the_former_search_is_narrowed_to_connections() -> None:
+    one, other = uuid4(), uuid4()
+    asked = FormerSearchRequest.model_validate(
+        {
+            "query": "x",
+            "source_connection_ids": [str(one), str(other)],
+            "filter": [
+                {"conditions": [{"field": "name", "operator": "equals", "value": "a"}]}
+            ],
+        }
+    )
+
+    [group] = asked.meant(uuid4()).filter
+
+    assert [condition.field for condition in group.conditions] == [
+        "name",
+        "airweave_system_metadata.sync_id",
+    ]
+    assert group.conditions[1].values == (str(one), str(other))

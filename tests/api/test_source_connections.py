@@ -132,6 +132,7 @@ STATUS_AFTER_JOB: list[Any] = [
         {"error": "boom", "error_category": "api_key_invalid"},
         "needs_reauth",
     ),
+    ("failed", {"error": "boom", "error_category": "config_invalid"}, "error"),
 ]
 
 

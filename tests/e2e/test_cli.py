@@ -121,6 +121,16 @@ def test_what_the_server_refuses_is_one_line(served_program: Program) -> None:
     assert re.fullmatch("wellhead: .*nowhere.*\n", done.stderr)
 
 
+def test_a_sync_that_cannot_begin_leaves_no_collection(
+    served_program: Program,
+) -> None:
+    done = served_program.run("sync", "/no/such/folder", "--collection", "nothing")
+
+    assert done.returncode == 1
+    names = [one["name"] for one in served_program.ask("collections", "list")]
+    assert "nothing" not in names
+
+
 def test_the_doctor_shows_every_setting_and_no_secret(served_program: Program) -> None:
     done = served_program.run("doctor", WELLHEAD_API_KEY="an-api-key-to-hide")
 

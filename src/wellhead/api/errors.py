@@ -32,7 +32,9 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(DataError, _not_storable)
     app.add_exception_handler(UnicodeEncodeError, _not_storable)
-    app.add_exception_handler(Exception, _unexpected)
+    # known ones by name: what is answered for Exception is also raised again and logged
+    for kind in (SQLAlchemyError, psycopg.Error, OSError, Exception):
+        app.add_exception_handler(kind, _unexpected)
 
 
 async def _refused(_request: Request, error: Exception) -> JSONResponse:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from wellhead.domain.errors import CREDENTIALS
 from wellhead.domain.jobs import JobStatus, SyncJob
 
 
@@ -67,7 +68,6 @@ def connection_status(
     if last_job.status in (JobStatus.RUNNING, JobStatus.CANCELLING):
         return ConnectionStatus.SYNCING
     if last_job.status is JobStatus.FAILED:
-        if last_job.error_category is not None:
-            return ConnectionStatus.NEEDS_REAUTH
-        return ConnectionStatus.ERROR
+        needs_reauth = last_job.error_category in CREDENTIALS
+        return ConnectionStatus.NEEDS_REAUTH if needs_reauth else ConnectionStatus.ERROR
     return ConnectionStatus.ACTIVE

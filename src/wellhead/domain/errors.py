@@ -123,6 +123,17 @@ class ErrorCategory(StrEnum):
     DISK_FULL = "disk_full"
 
 
+CREDENTIALS = frozenset(
+    {
+        ErrorCategory.API_KEY_INVALID,
+        ErrorCategory.OAUTH_CREDENTIALS_EXPIRED,
+        ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE,
+        ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID,
+    }
+)
+"""Categories that new credentials mend; the values the public contract names."""
+
+
 class CredentialsError(SyncError):
     """The source refused the credentials."""
 

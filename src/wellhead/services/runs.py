@@ -7,22 +7,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.connections import SourceConnection
-from wellhead.domain.errors import ConflictError, ErrorCategory, NotFoundError
+from wellhead.domain.errors import CREDENTIALS, ConflictError, NotFoundError
 from wellhead.domain.jobs import FINAL, JobMode, JobStatus, SyncJob, move
 from wellhead.engine.procrastinate import Task
 from wellhead.services.parts import Parts
 from wellhead.store import connections, jobs
 from wellhead.store.locks import Lock
 from wellhead.store.outbox import write_job_event
-
-CREDENTIALS = frozenset(
-    {
-        ErrorCategory.API_KEY_INVALID,
-        ErrorCategory.OAUTH_CREDENTIALS_EXPIRED,
-        ErrorCategory.AUTH_PROVIDER_ACCOUNT_GONE,
-        ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID,
-    }
-)
 
 
 async def start_run(  # keyword options of one request

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from wellhead.app.cli.target import Target, TargetError, read_target
+from wellhead.app.cli.target import Target, TargetError, read_target, with_lists
 
 
 def test_a_folder_is_files_by_its_whole_path(
@@ -64,3 +64,12 @@ def test_a_source_takes_pairs_and_json() -> None:
 def test_what_cannot_be_meant_is_refused(what: str, pairs: list[str]) -> None:
     with pytest.raises(TargetError):
         read_target(what, pairs)
+
+
+def test_a_bare_value_stands_for_a_list_of_one() -> None:
+    fields = [{"name": "include", "type": "array"}, {"name": "path", "type": "string"}]
+    given = Target("file_system", {"include": "*.md", "path": "/x", "other": ["a"]})
+
+    meant = with_lists(given, {"config_fields": {"fields": fields}})
+
+    assert meant.config == {"include": ["*.md"], "path": "/x", "other": ["a"]}

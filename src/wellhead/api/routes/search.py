@@ -8,6 +8,7 @@ from fastapi import Query
 from wellhead.api.deps import Limit, Services, Skip, Tenant
 from wellhead.api.routing import SlashRouter
 from wellhead.api.schemas.search import (
+    FormerSearchRequest,
     InstantSearchRequest,
     SearchResult,
     SearchV2Response,
@@ -29,7 +30,7 @@ async def search_instantly(
 
 @router.post("", include_in_schema=False)
 async def search_as_before(
-    readable_id: str, body: InstantSearchRequest, parts: Services, tenant: Tenant
+    readable_id: str, body: FormerSearchRequest, parts: Services, tenant: Tenant
 ) -> SearchV2Response:
     """Answer clients of the former search endpoint."""
     return await _answer(parts, tenant, readable_id, body)

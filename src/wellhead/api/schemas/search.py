@@ -1,5 +1,6 @@
 """Searches and their results as the public contract shows them."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -80,6 +81,29 @@ class InstantSearchRequest(BaseModel):
             ),
             limit=self.limit,
             offset=self.offset,
+        )
+
+
+class FormerSearchRequest(InstantSearchRequest):
+    """What the former endpoint took, as far as it still changes what is found."""
+
+    source_connection_ids: list[UUID] | None = None
+
+    def meant(self, collection_id: UUID) -> InstantQuery:
+        asked = super().meant(collection_id)
+        if self.source_connection_ids is None:
+            return asked
+        only = filters.condition(
+            "airweave_system_metadata.sync_id",
+            filters.Operator.IN,
+            [str(one) for one in self.source_connection_ids],
+        )
+        groups = asked.filter or (filters.FilterGroup(()),)
+        return replace(
+            asked,
+            filter=tuple(
+                filters.FilterGroup((*group.conditions, only)) for group in groups
+            ),
         )
 
 

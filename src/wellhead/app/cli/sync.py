@@ -7,7 +7,7 @@ import typer
 
 from wellhead.app.cli.options import AsJson, DataDir, Url
 from wellhead.app.cli.output import job_table, plain, show, wants_json
-from wellhead.app.cli.target import Target, TargetError, read_target
+from wellhead.app.cli.target import Target, TargetError, read_target, with_lists
 
 SHOWN_FAILURES = 5
 CONFLICT = 409
@@ -92,9 +92,15 @@ def start(
     from wellhead.app.cli.server import RefusedError, find_collection
 
     into = find_collection(server, collection)
+    is_new = into is None
     if into is None:
         into = server.post("/collections", {"name": collection})
-    connection = _ensure_connection(server, target, into["readable_id"])
+    try:
+        connection = _ensure_connection(server, target, into["readable_id"])
+    except RefusedError:
+        if is_new:  # nothing came of it, so nothing of it stays
+            server.delete(f"/collections/{into['readable_id']}")
+        raise
     path = f"/source-connections/{connection['id']}"
     try:
         job = server.post(
@@ -119,6 +125,7 @@ def start(
 def _ensure_connection(server: Any, target: Target, readable_id: str) -> Any:
     """Return the connection of this source and config, with these credentials."""
     authentication = {"credentials": target.credentials} if target.credentials else None
+    target = with_lists(target, server.get(f"/sources/{target.short_name}"))
     for one in server.all("/source-connections", collection=readable_id):
         if one["short_name"] != target.short_name:
             continue

@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -45,6 +45,20 @@ def read_target(
         found.credentials | read_pairs(credentials),
         found.name if found.name and len(found.name) in NAME_LENGTHS else None,
     )
+
+
+def with_lists(target: Target, source: Mapping[str, Any]) -> Target:
+    """Let one bare value stand for a list of one, where the source wants a list."""
+    lists = {
+        one["name"]
+        for one in source["config_fields"]["fields"]
+        if one["type"] == "array"
+    }
+    config = {
+        name: [value] if name in lists and isinstance(value, str) else value
+        for name, value in target.config.items()
+    }
+    return replace(target, config=config)
 
 
 def _recognise(what: str) -> Target:
