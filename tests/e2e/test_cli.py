@@ -95,7 +95,7 @@ def test_a_job_that_fails_is_exit_status_one(served_program: Program) -> None:
 def test_ctrl_c_only_stops_watching(served_program: Program) -> None:
     sync = served_program.start(
         *("sync", "timed", "-c", "interrupted", "--credential", "timed_key=any"),
-        *("--config", "entity_count=10", "--config", "duration_seconds=8"),
+        *("--config", "entity_count=100", "--config", "duration_seconds=300"),
     )
 
     def jobs() -> Any:
@@ -106,7 +106,7 @@ def test_ctrl_c_only_stops_watching(served_program: Program) -> None:
     time.sleep(1)  # until the command has the answer
     sync.send_signal(signal.SIGINT)
 
-    assert sync.wait(20) == 130
+    assert sync.wait(60) == 130
     job = jobs()[0]
     assert job["status"] in ("pending", "running")
     cancelled = served_program.ask("jobs", "cancel", job["id"])

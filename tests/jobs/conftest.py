@@ -182,6 +182,10 @@ class Bench:
         async with self.parts.db.connect() as connection:
             return (await connection.execute(text(query), parameters)).scalar()
 
+    async def rows(self, query: str, **parameters: Any) -> list[Any]:
+        async with self.parts.db.connect() as connection:
+            return list(await connection.execute(text(query), parameters))
+
     async def execute(self, query: str, **parameters: Any) -> None:
         async with self.parts.db.begin() as connection:
             await connection.execute(text(query), parameters)
@@ -202,7 +206,11 @@ class Bench:
             ids = [
                 row[0]
                 for row in await connection.execute(
-                    text("SELECT source_id FROM entity ORDER BY 1")
+                    text(
+                        "SELECT source_id FROM entity"
+                        " WHERE connection_id = :c ORDER BY 1"
+                    ),
+                    {"c": self.connection_id},
                 )
             ]
         shown = {}

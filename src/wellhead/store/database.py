@@ -28,10 +28,12 @@ def connect(url: str, *, pool_size: int = 10) -> AsyncEngine:
     )
 
     @event.listens_for(engine.sync_engine, "connect")
-    def _in_utc(connection, _record) -> None:  # type: ignore[no-untyped-def]
+    def _prepare(connection, _record) -> None:  # type: ignore[no-untyped-def]
         previous, connection.autocommit = connection.autocommit, True
         with connection.cursor() as cursor:
             cursor.execute("SET TIME ZONE 'UTC'")
+            # a process that sleeps in a transaction must not hold its locks for ever
+            cursor.execute("SET idle_in_transaction_session_timeout = '60s'")
         connection.autocommit = previous
 
     return engine

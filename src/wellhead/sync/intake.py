@@ -64,12 +64,12 @@ class Intake:
         self._scopes = scopes or {}
         self._incomplete = incomplete or {}
 
-    async def pages(self, *, page_items: int = PAGE_ITEMS) -> AsyncIterator[Page]:
-        """Yield pages of up to `page_items`, or of what came within two seconds."""
+    async def pages(self) -> AsyncIterator[Page]:
+        """Yield pages of up to 512 items, or of what came within two seconds."""
         reader = asyncio.create_task(self._pull())
         try:
             while True:
-                page, ended = await self._fill(page_items)
+                page, ended = await self._fill()
                 yield page
                 if ended:
                     break
@@ -92,7 +92,7 @@ class Intake:
             if isinstance(self._items, AsyncGenerator):
                 await self._items.aclose()
 
-    async def _fill(self, page_items: int) -> tuple[Page, bool]:
+    async def _fill(self) -> tuple[Page, bool]:
         page = Page()
         deadline = time.monotonic() + PAGE_SECONDS
         item = self._next_error or await self._queue.get()
@@ -101,7 +101,7 @@ class Intake:
             if self._bytes <= LEAD_BYTES:
                 self._room.set()
             self._take(page, item)
-            if page.size >= page_items or page.waiting_seconds is not None:
+            if page.size >= PAGE_ITEMS or page.waiting_seconds is not None:
                 return page, False
             try:
                 item = await self._get_until(deadline)
