@@ -81,8 +81,7 @@ bench: setup-dev
 	$(PY) -m bench
 
 soak: setup-dev
-	$(PY) -m pytest -m soak -s
-	WELLHEAD_HISTORY_SECONDS=1800 $(PY) -m pytest tests/jobs/test_histories.py -q
+	WELLHEAD_HISTORY_SECONDS=1800 $(PY) -m pytest -m soak -s
 
 # Needs uv (https://docs.astral.sh/uv). No index address is written into the files.
 LOCK := uv pip compile pyproject.toml --group build --python-version 3.11 --universal \

@@ -1,7 +1,9 @@
 """Random histories of jobs, crashes, pauses and cancels against an oracle.
 
-Every history prints nothing when it holds; when it fails, its seed is in the message:
-`WELLHEAD_SEED=<seed> pytest tests/jobs/test_histories.py` runs just that one.
+Run by `make soak`. Every history prints nothing when it holds; when it fails, its seed
+is in the message: `WELLHEAD_SEED=<seed> pytest -m soak tests/jobs/test_histories.py`
+runs just that one. Steps of tasks interleave by the clock, so a seed narrows a failure
+down but need not repeat it.
 """
 
 import asyncio
@@ -287,6 +289,7 @@ class History:
         assert await self.bench.stored_versions() == live
 
 
+@pytest.mark.soak
 async def test_random_histories_keep_every_promise(bench, monkeypatch, capsys) -> None:
     points = Points()
     monkeypatch.setattr(pipeline, "STOP_SECONDS", 0.0)
