@@ -21,6 +21,11 @@ WELLHEAD = [sys.executable, "-m", "wellhead.app.cli"]
 DEADLINE_SECONDS = 60
 
 
+def _heed_interrupts() -> None:
+    """As from a terminal: whoever runs the tests may have them ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @dataclass
 class Program:
     """Wellhead on one data directory, with vectors that cost nothing."""
@@ -65,6 +70,7 @@ class Program:
                 stderr=stderr,
                 text=True,
                 env=self.environment,
+                preexec_fn=_heed_interrupts,
             )
         self.servers.append(started)
         return started

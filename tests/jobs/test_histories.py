@@ -261,8 +261,11 @@ class History:
         shown = await self.bench.world()
         if done.status is JobStatus.COMPLETED:
             wanted = {k: v for k, v in self.world.items() if k not in self.failing}
+            # what failed keeps its old version, unless a delete came before the failure
             kept = {
-                k: before[k] for k in self.failing if k in before and k in self.world
+                k: before[k]
+                for k in self.failing & set(before) & set(self.world)
+                if k in shown or not self.is_incremental
             }
             assert shown == wanted | kept, "I4: what is live is what was listed"
             counts = done.counts
