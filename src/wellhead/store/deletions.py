@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wellhead.store import garbage
 from wellhead.store.schema import collection, source_connection
 
 
@@ -91,7 +92,5 @@ async def members(
 
 
 async def remove_collection(connection: AsyncConnection, collection_id: UUID) -> None:
-    await connection.execute(
-        text("DELETE FROM garbage WHERE collection_id = :id"), {"id": collection_id}
-    )
+    await garbage.forget_collection(connection, collection_id)
     await connection.execute(delete(collection).where(collection.c.id == collection_id))
