@@ -3,7 +3,7 @@
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,6 +43,29 @@ class StillClock:
 @pytest.fixture
 def still_clock() -> StillClock:
     return StillClock()
+
+
+@pytest.fixture
+def tell(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Say what a test measured; all of it is printed when the tests are over."""
+    return lambda figures: record_property("told", figures)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    told = [
+        (report.outcome, report.nodeid.partition("/")[2], figures)
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for name, figures in report.user_properties
+        if name == "told"
+    ]
+    if told:
+        terminalreporter.section("what the tests measured")
+    for outcome, test, figures in told:
+        terminalreporter.line(f"{outcome}  {test}")
+        for line in str(figures).splitlines():
+            terminalreporter.line(f"    {line}")
 
 
 @pytest.fixture(scope="session")

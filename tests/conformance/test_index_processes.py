@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -35,7 +36,8 @@ EVERYTHING = Scope()
 
 def open_early(root: Path) -> Awaitable[Index]:
     """Open with maintenance that starts at a few hundred chunks."""
-    return LanceIndex.open(root, upkeep=Upkeep(vector_rows=300, rows=50, fragments=3))
+    upkeep = Upkeep(vector_rows=300, rows=50, fragments=3, quiet=timedelta(0))
+    return LanceIndex.open(root, upkeep=upkeep)
 
 
 OPENERS: dict[str, Opener] = {"lance": LanceIndex.open}

@@ -23,6 +23,7 @@ QUIET: dict[str, dict[str, Any]] = {
     "incremental_stub": {"entity_count": 230},
     "exception_stub": {"trigger_after": 10},
     "file_stub": {},
+    "bulk_stub": {"entity_count": 1_200},
 }
 STUB_KEY = {"stub_key": "s3cret-key"}
 SECRETS: dict[str, dict[str, Any]] = {
@@ -31,6 +32,7 @@ SECRETS: dict[str, dict[str, Any]] = {
     "incremental_stub": STUB_KEY,
     "exception_stub": STUB_KEY,
     "file_stub": STUB_KEY,
+    "bulk_stub": STUB_KEY,
     "git": {"username": "ada", "token": "s3cret-token"},
 }
 TABLE = """

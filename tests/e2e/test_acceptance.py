@@ -152,7 +152,7 @@ def test_the_sdk_creates_runs_polls_and_searches(served: Served) -> None:
 
 
 def test_a_job_survives_kill_9_of_its_worker_with_the_same_counts(
-    served: Served,
+    served: Served, tell
 ) -> None:
     collection = served.sdk.collections.create(name="Killed").readable_id
     connection = served.connect(
@@ -174,10 +174,10 @@ def test_a_job_survives_kill_9_of_its_worker_with_the_same_counts(
     assert (done.entities_inserted, done.entities_updated) == (61, 0)
     assert done.error_details["attempts"] == 2
     assert len(served.found(collection, "the")) <= 61
-    print(f"resumed {resumed_after:.1f} s after kill -9")  # noqa: T201
+    tell(f"resumed {resumed_after:.1f} s after kill -9")
 
 
-async def test_a_cancelled_job_is_cancelled_in_truth(served: Served) -> None:
+async def test_a_cancelled_job_is_cancelled_in_truth(served: Served, tell) -> None:
     collection = served.sdk.collections.create(name="Cancelled")
     connection = served.connect(
         collection.readable_id, "timed", entity_count=300, duration_seconds=60
@@ -204,7 +204,7 @@ async def test_a_cancelled_job_is_cancelled_in_truth(served: Served) -> None:
         assert time.monotonic() < deadline, "chunks still in the index"
         await asyncio.sleep(2)
     await index.close()
-    print(  # noqa: T201
+    tell(
         f"cancelled after {took:.1f} s,"
         f" chunks gone after {time.monotonic() - asked_at:.0f} s"
     )

@@ -280,7 +280,7 @@ async def test_an_entity_that_kills_the_worker_is_quarantined(five) -> None:
 
     done = await bench.job(job.id)
     assert done.status is JobStatus.COMPLETED, done.error
-    assert done.attempt == 4
+    assert done.attempt == 5
     assert (done.counts.inserted, done.counts.failed) == (4, 1)
     assert done.error_details["failures"][0]["source_id"] == killer
 

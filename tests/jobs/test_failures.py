@@ -1,6 +1,7 @@
 """What goes wrong with single entities, and with a source."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from wellhead.domain.items import (
     Ref,
     ScopeEnd,
     ScopeStart,
+    Seen,
     Upsert,
 )
 from wellhead.domain.jobs import JobStatus
@@ -235,3 +237,54 @@ async def test_hostile_text_is_stored_or_refused_but_never_breaks_a_job(
     assert job.counts.inserted == 1
     assert len(await bench.search("content")) == 1
     assert (again.status, again.counts.inserted) == (JobStatus.COMPLETED, 0)
+
+
+@pytest.mark.parametrize("by", ["listing", "ids"])
+async def test_what_failed_for_good_and_vanished_is_forgotten(bench, by) -> None:
+    there = ["a", "bad"]
+
+    async def items(cursor: Any) -> AsyncIterator[Item]:
+        yield ScopeStart()
+        for ident in there if cursor is None else []:
+            text, source_version = f"content {ident}", "1"
+            if ident == "bad":
+                yield Failure(
+                    Ref("Thing", ident),
+                    "corrupt",
+                    FailureClass.PERMANENT,
+                    source_version=source_version,
+                )
+            else:
+                yield Upsert(
+                    Entity(
+                        type="Thing",
+                        source_id=ident,
+                        name=ident,
+                        text=text,
+                        source_version=source_version,
+                    )
+                )
+        yield ScopeEnd(complete=cursor is None)
+        yield Checkpoint({"at": 1})
+
+    async def ids() -> AsyncIterator[Item]:
+        yield ScopeStart()
+        for ident in there:
+            yield Seen(Ref("Thing", ident))
+        yield ScopeEnd()
+
+    bench.script.items = items
+    if by == "ids":
+        bench.script.info = replace(bench.script.info, is_incremental=True)
+        bench.script.ids = ids
+    await bench.sync()
+    await bench.execute("UPDATE source_connection SET reconciled_at = NULL")
+    still = await bench.sync()
+    assert still.error_details == {"quarantined": 1} or still.counts.failed == 1
+
+    there.remove("bad")
+    await bench.execute("UPDATE source_connection SET reconciled_at = NULL")
+    job = await bench.sync()
+
+    assert job.error_details is None
+    assert await bench.scalar("SELECT count(*) FROM failure") == 0

@@ -248,6 +248,29 @@ async def test_a_failed_entity_that_vanished_does_not_make_every_job_a_full_one(
     assert modes == [JobMode.FULL, JobMode.INCREMENTAL, JobMode.INCREMENTAL]
 
 
+@pytest.mark.parametrize("lists_ids", [False, True])
+async def test_what_an_incremental_read_could_not_list_is_listed_by_the_next_job(
+    bench, lists_ids
+) -> None:
+    async def with_a_gap(_: Any) -> AsyncIterator[Item]:
+        yield Failure(None, "a page of changes is missing")
+        yield Checkpoint({"at": 2})
+
+    bench.script.info = incremental(bench, yields_deletes=not lists_ids)
+    bench.script.items = lambda _: listed("a", 1)
+    bench.script.ids = (lambda: seen("a")) if lists_ids else None
+    await bench.sync()
+    await bench.execute("UPDATE source_connection SET reconciled_at = NULL")
+    bench.script.items = with_a_gap
+    gap = await bench.sync()
+    bench.script.items = lambda _: listed("ab", 3)
+    jobs = [await bench.sync() for _ in range(2)]
+
+    assert (gap.status, gap.mode) == (JobStatus.COMPLETED, JobMode.INCREMENTAL)
+    assert [job.mode for job in jobs] == [JobMode.FULL, JobMode.INCREMENTAL]
+    assert jobs[0].counts.inserted == 1
+
+
 async def test_scopes_in_an_incremental_read_do_not_put_off_the_id_listing(
     bench,
 ) -> None:

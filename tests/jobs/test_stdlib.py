@@ -12,7 +12,7 @@ STDLIB = sysconfig.get_path("stdlib")
 
 
 async def test_a_second_sync_of_the_standard_library_opens_no_file(
-    bench, monkeypatch, capsys
+    bench, monkeypatch, tell
 ) -> None:
     opened: list[str] = []
     open_file = walk.open_file
@@ -44,7 +44,4 @@ async def test_a_second_sync_of_the_standard_library_opens_no_file(
     counts = second.counts
     assert (counts.inserted, counts.updated, counts.deleted) == (0, 0, 0)
     assert counts.kept == first.counts.inserted
-    with capsys.disabled():
-        print(  # noqa: T201  # a figure for whoever runs the tests
-            f"\nstandard library, {counts.kept} files unchanged: {spent:.2f} CPU s"
-        )
+    tell(f"standard library, {counts.kept} files unchanged: {spent:.2f} CPU s")

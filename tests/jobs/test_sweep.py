@@ -121,6 +121,7 @@ async def test_a_person_may_confirm_a_great_delete(bench) -> None:
 
     assert held.error_details["deletes_held"] == 150
     assert confirmed.counts.deleted == 150
+    assert await bench.scalar("SELECT count(*) FROM scope_hold") == 0
 
 
 async def test_small_collections_delete_at_once(bench) -> None:

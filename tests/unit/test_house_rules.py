@@ -27,6 +27,8 @@ CATCHES_EVERYTHING: dict[str, list[str]] = {
     "sync/convert/child.py": ["a parser may raise anything"],
     "sync/convert/converter.py": ["the child is ended, then the error goes on"],
     "sync/intake.py": ["raised again where pages are read"],
+    "sync/patience.py": ["a connector's work in a thread; raised where it is awaited"],
+    "sync/prepare.py": ["whatever one entity is, the others are read"],
     "worker/loop.py": ["a chore that failed is done again at its next turn"],
     "worker/run_job.py": ["a job must end, whatever is wrong in a connector"],
 }

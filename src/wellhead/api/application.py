@@ -14,6 +14,8 @@ from wellhead.api.errors import answer_errors
 from wellhead.api.routes import (
     api_keys,
     collections,
+    entities,
+    failures,
     health,
     jobs,
     search,
@@ -45,15 +47,17 @@ def create_app(parts: Parts, *, auth: bool) -> FastAPI:
         allow_methods=["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"],
         allow_headers=["*"],
         allow_credentials=True,
-        expose_headers=["Link", "Retry-After", "RateLimit-Limit"],
+        expose_headers=["Link", "Retry-After", "RateLimit-Limit", "X-Total-Count"],
     )
     answer_errors(app)
     for routes in (
         health,
         sources,
         collections,
+        entities,
         source_connections,
         jobs,
+        failures,
         search,
         api_keys,
     ):

@@ -1,6 +1,7 @@
 """What `wellhead doctor` finds out about an installation."""
 
 import asyncio
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -9,14 +10,16 @@ from typing import Any
 import psycopg
 from pydantic import SecretStr
 
+from wellhead.app import logs
 from wellhead.app.home import Home
 from wellhead.app.local import database
 from wellhead.app.processes import database_url
 from wellhead.app.settings import Settings, variable
-from wellhead.app.wiring import choose_embedder
+from wellhead.app.wiring import choose_embedder, open_parts
 from wellhead.domain.errors import StartError, WellheadError
 from wellhead.sources.registry import Registry
 from wellhead.store import migrate
+from wellhead.worker.scrub import Damage, Finding, ScrubReport, scrub
 
 Check = dict[str, Any]
 
@@ -121,3 +124,79 @@ def _sources(settings: Settings) -> str:
     names = ", ".join(one.info.short_name for one in found)
     demo = "listed" if settings.enable_demo_sources else "hidden"
     return f"{names} (demo sources {demo})"
+
+
+EXPLAINED = {
+    Damage.MISSING: ("entities without their chunks", "the next job writes them anew"),
+    Damage.INCOMPLETE: (
+        "entities with a part of their chunks",
+        "hidden; the next job writes them anew",
+    ),
+    Damage.FOREIGN: (
+        "entities whose chunks name another",
+        "hidden; the next job writes them anew",
+    ),
+    Damage.DOUBLED: ("entities with doubled chunks", "the next job writes them anew"),
+    Damage.MISLABELLED: (
+        "entities whose chunks name a wrong job",
+        "the next job writes them anew",
+    ),
+    Damage.STRAY: ("versions that the ledger does not know", "removed"),
+    Damage.NO_TABLE: ("table that is missing", "the next job makes it anew"),
+    Damage.UNREADABLE: ("table that cannot be read", ""),
+    Damage.STRAY_TABLE: ("tables of no collection", "dropped"),
+    Damage.OWNERLESS: ("rows of no connection or collection", "removed"),
+    Damage.CONDEMNED: ("live versions about to be thrown away", "kept"),
+    Damage.STRANDED: ("half-written versions of no open job", "made garbage"),
+    Damage.OVERDUE: ("versions that should have left the index", "removed"),
+    Damage.SEQUENCE: ("version numbers that would have been used twice", "skipped"),
+}
+_UNREADABLE_ADVICE = (
+    "not repaired: restore a backup, or stop the server, move the table's folder away "
+    "and scrub again; the next jobs fill a new one"
+)
+
+
+def scrub_all(settings: Settings, *, repair: bool) -> dict[str, Any]:
+    """Compare the index with the ledger, on a running server or without one."""
+    logs.configure(logging.ERROR, secrets=settings.secrets)
+    is_new = not (settings.data_dir / "postgres").exists()
+    if settings.database_url is None and is_new:
+        raise StartError(f"there is nothing to scrub in {settings.data_dir} yet")
+    with database(settings) as running:
+        url = database_url(running)
+        migrate.upgrade(url)
+        return _told(asyncio.run(_scrub(running, url, repair=repair)), repair=repair)
+
+
+async def _scrub(settings: Settings, url: str, *, repair: bool) -> ScrubReport:
+    async with open_parts(settings, url) as parts:
+        return await scrub(parts, repair=repair)
+
+
+def _told(report: ScrubReport, *, repair: bool) -> dict[str, Any]:
+    return {
+        "dry_run": not repair,
+        "is_well": report.is_well,
+        "entities": report.entities,
+        "versions": report.versions,
+        "findings": [_finding(one) for one in report.findings],
+        "waiting_for_a_job": report.waiting,
+        "connections_to_run": [str(one) for one in report.to_run],
+    }
+
+
+def _finding(one: Finding) -> dict[str, Any]:
+    what, repair = EXPLAINED[one.damage]
+    said = f" ({one.said})" if one.said else ""
+    done = repair if one.is_repaired else "not repaired (dry run)"
+    if one.damage is Damage.UNREADABLE:
+        done = _UNREADABLE_ADVICE
+    return {
+        "damage": one.damage.value,
+        "collection": one.collection,
+        "count": one.count,
+        "found": what + said,
+        "is_repaired": one.is_repaired,
+        "repair": done,
+    }

@@ -43,8 +43,21 @@ class Home:
     def index(self) -> Path:
         return self.path / "index"
 
+    @property
+    def restoring(self) -> Path:
+        """Is there while a restore has not ended."""
+        return self.path / "restoring"
+
     def prepare(self) -> None:
         """Create the directory. Raises StartError."""
+        if self.restoring.exists():
+            raise StartError(
+                f"a backup is being restored into {self.path}, or was and did not get "
+                "to its end: wait for it, or run `wellhead restore` again"
+            )
+        self.make()
+
+    def make(self) -> None:
         # under root the database's own user has to pass through
         mode = 0o700 if os.geteuid() else 0o711
         try:
@@ -113,8 +126,12 @@ class Home:
             return None
 
     def read_key(self) -> str | None:
+        return self.read(self.key_file.name)
+
+    def read(self, name: str) -> str | None:
+        """Return what a file of one line says; None when there is nothing."""
         try:
-            return self.key_file.read_text().strip() or None
+            return (self.path / name).read_text().strip() or None
         except OSError:
             return None
 

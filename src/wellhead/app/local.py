@@ -1,4 +1,4 @@
-"""The database of this machine, for commands that need it without the API."""
+"""The database and the keys of this machine, for commands that work without the API."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,3 +41,12 @@ def database(settings: Settings) -> Iterator[Settings]:
 
 def _with(settings: Settings, postgres: EmbeddedPostgres) -> Settings:
     return settings.model_copy(update={"database_url": SecretStr(postgres.url)})
+
+
+def secret_keys(settings: Settings) -> list[str]:
+    """Return the keys of credentials that there are, the newest first."""
+    if settings.secret_key is not None:
+        found = settings.secret_key.get_secret_value()
+    else:
+        found = Home(settings.data_dir).read("secret_key") or ""
+    return [key.strip() for key in found.split(",") if key.strip()]

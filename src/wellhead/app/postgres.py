@@ -82,6 +82,12 @@ class EmbeddedPostgres:
         except OSError as error:
             raise StartError(_explain(data_dir, error)) from error
 
+    @classmethod
+    def at(cls, data_dir: Path) -> "EmbeddedPostgres":
+        """Name this directory's server, whether it runs or not."""
+        data_dir = data_dir.resolve()
+        return cls(data_dir, _url(data_dir))
+
     def is_alive(self) -> bool:
         return _answers(self.url)
 

@@ -21,6 +21,8 @@ CANNOT_START = 78
 GRACE_SECONDS = 10.0
 ORPHAN_WORKER_SECONDS = 2.0
 REQUEST_SECONDS = 5
+WORKERS_INDEX_CACHE_BYTES = 64 * 2**20
+"""A worker appends; it is searches that profit from a larger one."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -134,7 +136,12 @@ async def _work(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     url = database_url(settings)
     processes = embed_processes_of(settings)
-    async with open_parts(settings, url, embed_processes=processes) as parts:
+    async with open_parts(
+        settings,
+        url,
+        embed_processes=processes,
+        index_cache_bytes=WORKERS_INDEX_CACHE_BYTES,
+    ) as parts:
         converter = open_converter(settings)
         try:
             await work(
@@ -143,9 +150,15 @@ async def _work(settings: Settings) -> None:
                 conninfo=url,
                 concurrency=settings.job_concurrency,
                 stop=stop,
+                blocked=_die,
             )
         finally:
             await converter.close()
+
+
+def _die() -> None:
+    """End as after a crash: the jobs go on in the process that takes our place."""
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _configure_logs(settings: Settings) -> None:

@@ -162,8 +162,15 @@ def environment(settings: Settings, *, alone: bool = False) -> dict[str, str]:
         for name, value in os.environ.items()
         if not (alone and name.startswith(PREFIX))
     }
-    # the index tells of conflicts that it then solves by itself
-    return {"LANCE_LOG": "error", **inherited, **given}
+    own = {
+        # the index tells of conflicts that it then solves by itself
+        "LANCE_LOG": "error",
+        # its many threads would each keep what they freed: large buffers go at once
+        "MALLOC_ARENA_MAX": "2",
+        "MALLOC_MMAP_THRESHOLD_": "131072",
+        "MALLOC_TRIM_THRESHOLD_": "131072",
+    }
+    return {**own, **inherited, **given}
 
 
 def _plain(value: Any) -> str:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 from wellhead.app.home import Home
+from wellhead.app.local import secret_keys
 from wellhead.app.settings import EMBEDDERS, Settings
 from wellhead.domain.errors import StartError
 from wellhead.domain.ports import Embedder
@@ -30,7 +31,11 @@ class SystemClock:
 
 @asynccontextmanager
 async def open_parts(
-    settings: Settings, url: str, *, embed_processes: int = 1
+    settings: Settings,
+    url: str,
+    *,
+    embed_processes: int = 1,
+    index_cache_bytes: int = 256 * 2**20,
 ) -> AsyncIterator[Parts]:
     """Open everything that one process needs on this database, and close it after."""
     home = Home(settings.data_dir)
@@ -41,7 +46,7 @@ async def open_parts(
         engine = JobEngine.at(url)
         await engine.open()
         stack.push_async_callback(engine.close)
-        index = await LanceIndex.open(home.index)
+        index = await LanceIndex.open(home.index, cache_bytes=index_cache_bytes)
         stack.push_async_callback(index.close)
         embedder = choose_embedder(settings.embedder, processes=embed_processes)
         stack.push_async_callback(embedder.close)
@@ -77,10 +82,9 @@ def choose_embedder(name: str, *, processes: int = 1) -> Embedder:
 
 def open_cipher(settings: Settings) -> Cipher:
     """Use the configured keys, or the data directory's own, made at the first start."""
-    if settings.secret_key is not None:
-        keys = settings.secret_key.get_secret_value().split(",")
-        return Cipher([key.strip() for key in keys if key.strip()])
-    return Cipher([Home(settings.data_dir).secret("secret_key", Cipher.new_key())])
+    if settings.secret_key is None:
+        Home(settings.data_dir).secret("secret_key", Cipher.new_key())
+    return Cipher(secret_keys(settings))
 
 
 def open_converter(settings: Settings) -> Converter:

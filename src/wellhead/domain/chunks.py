@@ -51,6 +51,24 @@ class Hit:
     score: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredVersion:
+    """What an index holds of one version, for comparing it with the ledger.
+
+    `chunks` rows have `ordinals` different ordinals, the highest being `highest`.
+    Owner, key and job are those of one row; `is_uniform` if all rows say the same.
+    """
+
+    version: int
+    connection_id: UUID
+    entity_key: bytes
+    inserted_by: UUID | None
+    chunks: int
+    ordinals: int
+    highest: int
+    is_uniform: bool
+
+
 def text_hash(text: str) -> bytes:
     """Return the 16-byte blake2b of a chunk's text, the key of vector reuse."""
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -1,6 +1,5 @@
 """An entity: one thing in a source, as the source describes it."""
 
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -69,7 +68,11 @@ class Entity:
 
 
 def entity_key(entity_type: str, source_id: str) -> bytes:
-    """Return blake2b-128 over type and id, unambiguous and stable over NFC."""
-    kind = unicodedata.normalize("NFC", entity_type).encode("utf-8", "surrogatepass")
-    ident = unicodedata.normalize("NFC", source_id).encode("utf-8", "surrogatepass")
-    return blake2b(kind + b"\x00" + ident, digest_size=16).digest()
+    """Return blake2b-128 over type and id, code point by code point.
+
+    Ids that only look the same are two: to a source they can name two things.
+    """
+    kind = entity_type.encode("utf-8", "surrogatepass")
+    ident = source_id.encode("utf-8", "surrogatepass")
+    # the length tells where the type ends, whatever it holds
+    return blake2b(len(kind).to_bytes(8) + kind + ident, digest_size=16).digest()

@@ -17,3 +17,4 @@ class EventType(StrEnum):
     COLLECTION_CREATED = "collection.created"
     COLLECTION_UPDATED = "collection.updated"
     COLLECTION_DELETED = "collection.deleted"
+    ENTITY_ERASED = "entity.erased"

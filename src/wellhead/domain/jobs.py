@@ -114,6 +114,8 @@ def move(job: SyncJob, to: JobStatus, *, at: datetime) -> SyncJob:
     if to not in NEXT[job.status]:
         raise ConflictError(f"Job {job.id} is {job.status}, it cannot become {to}")
     moved = replace(job, status=to)
+    # clocks of several machines differ; what came later is never said to be earlier
+    at = max(at, job.started_at or job.created_at)
     if to is JobStatus.RUNNING and job.started_at is None:
         moved = replace(moved, started_at=at, progress_at=at)
     if to in FINAL:

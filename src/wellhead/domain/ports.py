@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from wellhead.domain.chunks import EntityChunks, Hit, Vectors
+from wellhead.domain.chunks import EntityChunks, Hit, StoredVersion, Vectors
 from wellhead.domain.filters import Filter
 
 
@@ -68,9 +68,15 @@ class Index(Protocol):
         ...
 
     async def read_vectors(
-        self, collection_id: UUID, versions: Sequence[int]
+        self,
+        collection_id: UUID,
+        versions: Sequence[int],
+        ordinals: range | None = None,
     ) -> Mapping[bytes, Vectors]:
-        """Return the vector of each text_hash stored under these versions."""
+        """Return the vector of each text_hash stored under these versions.
+
+        With `ordinals` of those chunks only, so that memory is bounded.
+        """
         ...
 
     async def delete_versions(
@@ -93,6 +99,30 @@ class Index(Protocol):
 
     def versions(self, collection_id: UUID) -> AsyncIterator[tuple[int, int]]:
         """Yield (version, chunk count) of everything stored, for scrubbing."""
+        ...
+
+    def stored(
+        self, collection_id: UUID, versions: Sequence[int] | None = None
+    ) -> AsyncIterator[StoredVersion]:
+        """Describe these versions, or all, ascending; an absent one is left out.
+
+        All are not read as of one moment: what is written meanwhile may be left out.
+        """
+        ...
+
+    async def collections(self) -> list[UUID]:
+        """Return every collection that has a table."""
+        ...
+
+    async def expunge(self, collection_id: UUID) -> int | None:
+        """Write anew what still holds deleted chunks; None if it must be done again.
+
+        Returns the table's first clean state. Older ones keep them until dropped.
+        """
+        ...
+
+    async def forget_states(self, collection_id: UUID, before: int) -> bool:
+        """Drop states that no reader needs; True if none before this one is left."""
         ...
 
     async def drop(self, collection_id: UUID) -> None:

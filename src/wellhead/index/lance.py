@@ -17,10 +17,22 @@ from lancedb.db import AsyncConnection
 from lancedb.query import AsyncStandardQuery, FullTextOperator, MultiMatchQuery
 from lancedb.table import AsyncTable
 
-from wellhead.domain.chunks import EntityChunks, Hit, Vectors
+from wellhead.domain.chunks import EntityChunks, Hit, StoredVersion, Vectors
 from wellhead.domain.ports import Scope
-from wellhead.index.lance_files import durable, exclusive, remove_torn_manifests
+from wellhead.index.lance_audit import (
+    describe,
+    distinct_versions,
+    forget_table_states,
+    windows,
+)
+from wellhead.index.lance_files import (
+    durable,
+    exclusive,
+    give_back_memory,
+    remove_torn_manifests,
+)
 from wellhead.index.lance_filter import quoted, scope_predicate
+from wellhead.index.lance_process import Work, work_on
 from wellhead.index.lance_rows import chunk_rows, floats, plain_text, table_schema
 from wellhead.index.lance_upkeep import (
     KEYWORD_COLUMNS,
@@ -28,7 +40,7 @@ from wellhead.index.lance_upkeep import (
     TOKENIZER,
     Upkeep,
     build_keyword_indexes,
-    maintain_table,
+    wants_upkeep,
 )
 
 _log = logging.getLogger(__name__)
@@ -36,6 +48,7 @@ _GROUP = 10_000
 _TERMS = 256
 _PROBES = 20
 _HIT_COLUMNS = ["version", "ordinal", "connection_id", "entity_key", "text"]
+_IS_OURS = re.compile(r"[0-9a-f]{32}")
 _CONFLICT = re.compile(r"commit conflict|too many concurrent writers", re.IGNORECASE)
 
 
@@ -84,14 +97,21 @@ class LanceIndex:
                         await table.add(rows, write_parallelism=1)
 
     async def read_vectors(
-        self, collection_id: UUID, versions: Sequence[int]
+        self,
+        collection_id: UUID,
+        versions: Sequence[int],
+        ordinals: range | None = None,
     ) -> Mapping[bytes, Vectors]:
+        within = ""
+        if ordinals is not None:
+            within = f" AND ordinal >= {ordinals.start} AND ordinal < {ordinals.stop}"
         found: dict[bytes, Vectors] = {}
         async with self._opened(collection_id) as table:
             if table is None:
                 return found
             for predicate in _version_groups(versions):
-                query = table.query().where(predicate).select(["text_hash", "vector"])
+                query = table.query().where(predicate + within)
+                query = query.select(["text_hash", "vector"])
                 rows = (await query.to_arrow()).combine_chunks()
                 for batch in rows.to_batches():
                     vectors = batch["vector"].flatten().to_numpy()
@@ -124,11 +144,13 @@ class LanceIndex:
                 return
             async with durable(folder):
                 try:
-                    await maintain_table(table, folder, self._upkeep)
+                    if await wants_upkeep(table, folder, self._upkeep):
+                        await work_on(table, folder, Work.MAINTAIN, self._upkeep)
                 except (RuntimeError, ValueError) as error:
                     if not _is_conflict(error):
                         raise
                     _log.info("maintenance met a writer", extra={"table": folder.stem})
+        await asyncio.to_thread(give_back_memory)
 
     async def versions(self, collection_id: UUID) -> AsyncIterator[tuple[int, int]]:
         async with self._opened(collection_id) as table:
@@ -140,6 +162,48 @@ class LanceIndex:
             found, counts = np.unique(np.concatenate(parts), return_counts=True)
             for version, chunks in zip(found, counts, strict=True):
                 yield int(version), int(chunks)
+
+    async def stored(
+        self, collection_id: UUID, versions: Sequence[int] | None = None
+    ) -> AsyncIterator[StoredVersion]:
+        wanted = versions
+        if wanted is None:
+            async with self._opened(collection_id) as table:
+                if table is None:
+                    return
+                found = await distinct_versions(table)
+            conditions = windows(found, named=False)
+        else:
+            conditions = windows(sorted(wanted), named=True)
+        for condition in conditions:  # each on the newest state: old ones are dropped
+            async with self._opened(collection_id) as table:
+                described = [] if table is None else await describe(table, condition)
+            for one in described:
+                yield one
+
+    async def collections(self) -> list[UUID]:
+        folders = await asyncio.to_thread(lambda: sorted(self._root.glob("*.lance")))
+        return [UUID(one.stem) for one in folders if _IS_OURS.fullmatch(one.stem)]
+
+    async def expunge(self, collection_id: UUID) -> int | None:
+        folder = self._folder(collection_id)
+        async with self._opened(collection_id) as table:
+            if table is None:
+                return 0
+            async with durable(folder):
+                try:
+                    return await work_on(table, folder, Work.EXPUNGE, self._upkeep)
+                except (RuntimeError, ValueError) as error:
+                    if not _is_conflict(error):
+                        raise
+                    return None
+
+    async def forget_states(self, collection_id: UUID, before: int) -> bool:
+        async with self._opened(collection_id) as table:
+            if table is None:
+                return True
+            async with durable(self._folder(collection_id)):
+                return await forget_table_states(table, self._upkeep, before)
 
     async def drop(self, collection_id: UUID) -> None:
         await self._connection.drop_table(collection_id.hex, ignore_missing=True)

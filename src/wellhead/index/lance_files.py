@@ -1,6 +1,7 @@
 """Files of a local Lance table: made durable, and mended after a power loss."""
 
 import asyncio
+import ctypes
 import errno
 import fcntl
 import os
@@ -51,6 +52,13 @@ def is_disk_full(error: Exception) -> bool:
     if isinstance(error, OSError) and error.errno in _FULL:
         return True
     return any(message in str(error) for message in _FULL_MESSAGES)
+
+
+def give_back_memory() -> None:
+    """Return what was freed to the system; glibc keeps it, megabytes in each thread."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:  # else another C library
+        trim(0)
 
 
 def remove_torn_manifests(folder: Path) -> bool:

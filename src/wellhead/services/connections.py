@@ -14,7 +14,7 @@ from wellhead.domain.connections import (
     SourceConnection,
     connection_status,
 )
-from wellhead.domain.errors import BadRequestError, NotFoundError
+from wellhead.domain.errors import BadRequestError, ConflictError, NotFoundError
 from wellhead.domain.events import EventType
 from wellhead.domain.jobs import SyncJob
 from wellhead.engine.procrastinate import Task
@@ -28,7 +28,7 @@ from wellhead.services.checks import check_source
 from wellhead.services.parts import Parts
 from wellhead.services.validation import valid_config, valid_credentials
 from wellhead.sources.base import Source
-from wellhead.store import collections, jobs, ledger, outbox
+from wellhead.store import collections, jobs, ledger, outbox, scopes
 from wellhead.store import connections as store
 from wellhead.store.jobs import RunTotals
 from wellhead.store.locks import Lock
@@ -75,6 +75,8 @@ class ConnectionDetails:
     last_job: SyncJob | None
     totals: RunTotals
     entity_types: Mapping[str, tuple[int, datetime]]
+    deletes_held: Mapping[str, int] = field(default_factory=dict)
+    """By scope: deletes that wait for a second listing or a person's word."""
 
     @property
     def status(self) -> ConnectionStatus:
@@ -125,9 +127,10 @@ async def create_connection(
             modified_at=now,
         )
         await store.add(connection, created)
-        await store.save_credential(
-            connection, created.id, parts.cipher.encrypt(secrets), at=now
-        )
+        if secrets:  # so that a lost key stops no source that needs none
+            await store.save_credential(
+                connection, created.id, parts.cipher.encrypt(secrets), at=now
+            )
         await _tell(connection, parts, created, EventType.CONNECTION_CREATED)
         if new.sync_immediately is not False:
             await runs.enqueue_run(parts, connection, created)
@@ -174,6 +177,20 @@ async def get_connection(
     async with parts.db.connect() as connection:
         found = await _find(connection, organization_id, connection_id)
         return await _details(connection, found)
+
+
+async def check_confirmation(
+    parts: Parts, organization_id: UUID, connection_id: UUID, confirmed: int
+) -> None:
+    """Refuse to confirm fewer deletes than are held: they would be held again."""
+    async with parts.db.connect() as connection:
+        await _find(connection, organization_id, connection_id)
+        held = sum((await scopes.held_now(connection, connection_id)).values())
+    if confirmed < held:
+        raise ConflictError(
+            f"{held} deletes are held, so {confirmed} confirms nothing: "
+            f"look at them, then run with confirm_deletes={held}"
+        )
 
 
 async def list_connections(
@@ -304,6 +321,7 @@ async def _details(
         last_job=(await jobs.last_jobs(connection, [found.id])).get(found.id),
         totals=await jobs.totals(connection, found.id),
         entity_types=await ledger.entity_types(connection, found.id),
+        deletes_held=await scopes.held_now(connection, found.id),
     )
 
 

@@ -15,7 +15,7 @@ from wellhead.domain.entities import Blob
 from wellhead.sources.base import Config
 
 _EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
-_WHO = (
+WHO = (
     "The harbour office",
     "A night-shift engineer",
     "The archive team",
@@ -25,7 +25,7 @@ _WHO = (
     "A careful reader",
     "The billing desk",
 )
-_DID = (
+DID = (
     "measured",
     "rewrote",
     "postponed",
@@ -35,7 +35,7 @@ _DID = (
     "mapped",
     "repaired",
 )
-_WHAT = (
+WHAT = (
     "the pump schedule",
     "the quarterly water report",
     "a pressure sensor near the gate",
@@ -45,7 +45,7 @@ _WHAT = (
     "three years of rainfall records",
     "the contract for spare valves",
 )
-_WHY = (
+WHY = (
     "because the old numbers did not add up",
     "before the spring floods arrived",
     "after a long discussion about costs",
@@ -78,7 +78,7 @@ def numbers(seed: int, *index: int | str) -> Random:
 def sentence(chance: Random) -> str:
     """Return one sentence."""
     pick = chance.choice
-    return f"{pick(_WHO)} {pick(_DID)} {pick(_WHAT)} {pick(_WHY)}."
+    return f"{pick(WHO)} {pick(DID)} {pick(WHAT)} {pick(WHY)}."
 
 
 def paragraph(chance: Random, sentences: int) -> str:

@@ -19,6 +19,7 @@ BUILT_IN: tuple[str, ...] = (
     "incremental_stub:IncrementalStubSource",
     "exception_stub:ExceptionStubSource",
     "file_stub:FileStubSource",
+    "bulk_stub:BulkStubSource",
 )
 
 log = logging.getLogger(__name__)

@@ -80,7 +80,7 @@ async def reconciled_at(
 async def lock(connection: AsyncConnection, connection_id: UUID) -> None:
     """Lock the connection's row before its job's, for an ending transaction."""
     await connection.execute(
-        text("SELECT 1 FROM source_connection WHERE id = :id FOR UPDATE"),
+        text("SELECT 1 FROM source_connection WHERE id = :id FOR NO KEY UPDATE"),
         {"id": connection_id},
     )
 

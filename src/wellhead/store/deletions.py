@@ -46,7 +46,8 @@ async def purge_page(
     result = await connection.execute(
         text(
             "DELETE FROM entity WHERE connection_id = :c AND entity_key IN ("
-            " SELECT entity_key FROM entity WHERE connection_id = :c LIMIT :limit)"
+            " SELECT entity_key FROM entity WHERE connection_id = :c"
+            " ORDER BY entity_key LIMIT :limit FOR UPDATE)"
         ),
         {"c": connection_id, "limit": limit},
     )

@@ -47,8 +47,12 @@ async def discard_intents(
     connection_id: UUID,
     *,
     versions: Collection[int] | None = None,
+    passes: int = 2,
 ) -> int:
-    """Turn intents (all of the connection, or these) into garbage; returns how many."""
+    """Turn intents (all of the connection, or these) into garbage; returns how many.
+
+    They may hold what was erased meanwhile, so then they have to leave the disk too.
+    """
     rows = await connection.execute(
         text(
             "DELETE FROM intent WHERE connection_id = :connection_id"
@@ -63,7 +67,17 @@ async def discard_intents(
     )
     found = [int(row[0]) for row in rows]
     if found:
-        await discard(connection, collection_id, connection_id, found, passes=2)
+        await discard(connection, collection_id, connection_id, found, passes=passes)
+        await connection.execute(
+            text(
+                "INSERT INTO expunge (version, collection_id)"
+                " SELECT v, :collection_id"
+                " FROM unnest(CAST(:versions AS bigint[])) AS v"
+                " WHERE EXISTS (SELECT FROM tombstone WHERE connection_id = :c)"
+                " ON CONFLICT DO NOTHING"
+            ),
+            {"collection_id": collection_id, "c": connection_id, "versions": found},
+        )
     return len(found)
 
 

@@ -225,8 +225,10 @@ _CLAIM = text(
       crashes = CASE WHEN released OR status = 'pending' THEN crashes
                      ELSE crashes + 1 END,
       lease_until = now() + :lease,
-      started_at = coalesce(started_at, :now),
+      started_at = coalesce(started_at,
+                            greatest(CAST(:now AS timestamptz), created_at)),
       progress_at = :now,
+      waiting_until = NULL,
       released = false,
       status = CASE status WHEN 'pending' THEN 'running' ELSE status END
     WHERE id = :job_id
@@ -310,6 +312,20 @@ async def release(connection: AsyncConnection, job: SyncJob) -> bool:
         .values(lease_until=func.now(), released=True, phase=None)
     )
     return result.rowcount == 1
+
+
+async def was_no_crash(connection: AsyncConnection, job: SyncJob) -> None:
+    """The worker that lost this job lives: it only slept, or was too slow."""
+    await connection.execute(
+        update(sync_job)
+        .where(
+            sync_job.c.id == job.id,
+            sync_job.c.fence > job.fence,
+            sync_job.c.status == JobStatus.RUNNING.value,
+            sync_job.c.crashes > 0,
+        )
+        .values(crashes=sync_job.c.crashes - 1)
+    )
 
 
 async def abandoned(connection: AsyncConnection, *, limit: int = 100) -> Sequence[UUID]:

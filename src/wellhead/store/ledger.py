@@ -244,7 +244,9 @@ async def mark_seen(
     result = await connection.execute(
         text(
             "UPDATE entity SET seen_generation = :generation,"
-            " source_version = coalesce(t.sv, source_version), scope = t.sc,"
+            # a forgotten entity must not look known before it is written anew
+            " source_version = CASE WHEN content_hash <> ''"
+            "   THEN coalesce(t.sv, source_version) END, scope = t.sc,"
             " is_stale = is_stale OR entity_key = ANY(CAST(:stale AS bytea[]))"
             " FROM unnest(CAST(:keys AS bytea[]), CAST(:versions AS text[]),"
             " CAST(:scopes AS text[])) AS t(k, sv, sc)"

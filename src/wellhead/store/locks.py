@@ -5,6 +5,10 @@ from typing import Any
 
 from sqlalchemy import Select, Table
 
+INDEX_GATE = 0x57454C4C_47415445
+"""Advisory lock: maintainers share it; a backup has it alone while it pins the index,
+so nothing is deleted from the index meanwhile."""
+
 
 class Lock(Enum):
     """Taken in this order everywhere: collection, connection, job."""

@@ -4,12 +4,14 @@ Procrastinate keeps no record of its own, so the name of its newest applied migr
 stands in the `setting` table, written in the same transaction.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import procrastinate.schema
+import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -41,6 +43,46 @@ def upgrade(url: str) -> None:
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         _upgrade_engine(connection)
+
+
+@contextmanager
+def filled(
+    url: str, revision: str, load: Callable[[psycopg.Connection[Any]], None]
+) -> Iterator[psycopg.Connection[Any]]:
+    """Fill an empty database as of this revision, and bring it up to date.
+
+    What the caller does with it belongs to the same transaction. Blocks.
+    """
+    with _transaction(url) as connection:
+        _check_server(connection, make_url(url))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        found = inspect(connection).get_table_names()
+        if found:
+            raise StartError(
+                f"the database {_name(make_url(url))} is not empty, it has tables "
+                f"({', '.join(sorted(found)[:3])}, …): give Wellhead an empty one"
+            )
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        driver = connection.connection.driver_connection
+        if not isinstance(driver, psycopg.Connection):
+            raise TypeError(f"expected psycopg, found {type(driver).__name__}")
+        load(driver)
+        command.upgrade(config, "head")
+        _upgrade_engine(connection)
+        yield driver
+
+
+def newest() -> str:
+    """Return the revision that this program brings a database to."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+def knows(revision: str) -> bool:
+    """Tell whether this program can bring a database up to date from this revision."""
+    scripts = ScriptDirectory.from_config(_config()).walk_revisions()
+    return any(script.revision == revision for script in scripts)
 
 
 def current(url: str) -> str | None:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.errors import FailureClass, FailureStage
+from wellhead.domain.jobs import SyncJob
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,10 @@ class OpenFailure:
     failure_class: FailureClass
     source_version: str | None
     pipeline_fingerprint: str
+    is_due: bool = False
+    """It is time to try it again, whatever has or has not changed."""
+    job_id: UUID | None = None
+    """The job in which it failed last."""
 
 
 async def open_failures(
@@ -41,22 +46,24 @@ async def open_failures(
     """Look up standing failures by key."""
     rows = await connection.execute(
         text(
-            "SELECT entity_key, class, source_version, pipeline_fingerprint"
+            "SELECT entity_key, class, source_version, pipeline_fingerprint,"
+            " coalesce(next_retry_at <= now(), false), job_id"
             " FROM failure WHERE connection_id = :connection_id"
             " AND entity_key = ANY(CAST(:keys AS bytea[]))"
         ),
         {"connection_id": connection_id, "keys": list(keys)},
     )
-    return {row[0]: OpenFailure(FailureClass(row[1]), row[2], row[3]) for row in rows}
+    return {row[0]: OpenFailure(FailureClass(row[1]), *row[2:]) for row in rows}
 
 
 _RECORD = text(
     """
     INSERT INTO failure AS f (connection_id, entity_key, scope, type, source_id,
       source_version, pipeline_fingerprint, stage, class, attempts, next_retry_at,
-      error, failed_at)
+      error, first_failed_at, failed_at, job_id, seen_generation)
     SELECT :connection_id, k, s, ty, si, sv, :fingerprint, st, cl, 1,
-      CASE cl WHEN 'transient' THEN now() + interval '5 minutes' END, r, :now
+      CASE cl WHEN 'transient' THEN now() + interval '5 minutes' END, r, :now,
+      :now, :job_id, :generation
     FROM unnest(CAST(:keys AS bytea[]), CAST(:scopes AS text[]),
       CAST(:types AS text[]), CAST(:source_ids AS text[]),
       CAST(:source_versions AS text[]), CAST(:stages AS text[]),
@@ -67,10 +74,17 @@ _RECORD = text(
       pipeline_fingerprint = excluded.pipeline_fingerprint,
       stage = excluded.stage, class = excluded.class,
       attempts = f.attempts + 1, error = excluded.error,
-      failed_at = excluded.failed_at,
-      next_retry_at = CASE excluded.class WHEN 'transient' THEN
-        now() + least(interval '5 minutes' * power(4, least(f.attempts, 8)),
-                      interval '24 hours') END
+      failed_at = excluded.failed_at, seen_generation = excluded.seen_generation,
+      job_id = excluded.job_id,
+      -- asked for while this job runs: what it had begun before is no answer to that
+      next_retry_at = CASE WHEN f.asked_during = excluded.job_id THEN f.next_retry_at
+        WHEN excluded.class = 'transient' THEN
+        now() + least(interval '5 minutes' * power(4, least(f.jobs, 9)
+          - CASE WHEN f.job_id = excluded.job_id THEN 1 ELSE 0 END),
+                      interval '24 hours') END,
+      jobs = f.jobs + CASE WHEN f.job_id = excluded.job_id THEN 0 ELSE 1 END,
+      asked_during = CASE WHEN f.asked_during = excluded.job_id
+        THEN f.asked_during END
     """
 )
 
@@ -92,8 +106,7 @@ _RECORD_JOB = text(
 async def record(
     connection: AsyncConnection,
     *,
-    connection_id: UUID,
-    job_id: UUID,
+    job: SyncJob,
     fingerprint: str,
     now: datetime,
     failed: Sequence[Failed],
@@ -111,14 +124,16 @@ async def record(
         _RECORD,
         shared
         | {
-            "connection_id": connection_id,
+            "connection_id": job.connection_id,
+            "job_id": job.id,
+            "generation": job.generation,
             "fingerprint": fingerprint,
             "scopes": [one.scope for one in failed],
             "types": [one.type for one in failed],
             "source_versions": [one.source_version for one in failed],
         },
     )
-    await connection.execute(_RECORD_JOB, shared | {"job_id": job_id})
+    await connection.execute(_RECORD_JOB, shared | {"job_id": job.id})
 
 
 async def resolve(
@@ -177,28 +192,31 @@ async def retryable(
     connection_id: UUID,
     *,
     job_id: UUID | None,
+    after: bytes = b"",
     limit: int = 1000,
-) -> list[tuple[str, str, str]]:
-    """Return (type, source id, scope) of transient failures to try again.
+) -> list[tuple[bytes, str, str, str]]:
+    """Return (key, type, source id, scope) of failures to try again, in key order.
 
-    With a job: those that it saw fail itself. Without: those whose time has come.
+    With a job: transient ones that it saw fail itself. Without: those whose time has
+    come, which somebody may have asked for.
     """
     if job_id is None:
         condition = "f.next_retry_at <= now()"
     else:
         condition = (
-            "EXISTS (SELECT 1 FROM job_failure j WHERE j.job_id = :j"
+            "f.class = 'transient' AND EXISTS"
+            " (SELECT 1 FROM job_failure j WHERE j.job_id = :j"
             " AND j.entity_key = f.entity_key AND NOT j.resolved)"
         )
     rows = await connection.execute(
         text(
-            "SELECT f.type, f.source_id, f.scope FROM failure f"  # noqa: S608  # two constants
-            " WHERE f.connection_id = :c AND f.class = 'transient'"
-            f" AND {condition} ORDER BY f.source_id LIMIT :limit"
+            "SELECT f.entity_key, f.type, f.source_id, f.scope"  # noqa: S608  # two constants
+            " FROM failure f WHERE f.connection_id = :c AND f.entity_key > :after"
+            f" AND {condition} ORDER BY f.entity_key LIMIT :limit"
         ),
-        {"c": connection_id, "j": job_id, "limit": limit},
+        {"c": connection_id, "j": job_id, "after": after, "limit": limit},
     )
-    return [(row[0], row[1], row[2]) for row in rows]
+    return [(row[0], row[1], row[2], row[3]) for row in rows]
 
 
 async def examples(
@@ -226,21 +244,37 @@ async def scopes_of(connection: AsyncConnection, connection_id: UUID) -> list[st
     return [row[0] for row in rows]
 
 
+async def mark_seen(
+    connection: AsyncConnection,
+    connection_id: UUID,
+    generation: int,
+    keys: Collection[bytes],
+) -> None:
+    """These were listed again and are not worth another try."""
+    await connection.execute(
+        text(
+            "UPDATE failure SET seen_generation = :g WHERE connection_id = :c"
+            " AND entity_key = ANY(CAST(:keys AS bytea[]))"
+        ),
+        {"c": connection_id, "g": generation, "keys": list(keys)},
+    )
+
+
 async def forget_vanished(
     connection: AsyncConnection,
     connection_id: UUID,
+    generation: int,
     *,
-    before: datetime | None,
     scopes: Sequence[str],
 ) -> None:
-    """Drop passing failures of entities that a whole listing no longer showed."""
+    """Drop failures of entities that a whole listing no longer showed."""
     await connection.execute(
         text(
             "DELETE FROM failure f WHERE f.connection_id = :c"
-            " AND f.class = 'transient' AND f.failed_at < :before"
+            " AND f.seen_generation < :g"
             " AND f.scope = ANY(CAST(:scopes AS text[]))"
             " AND NOT EXISTS (SELECT 1 FROM entity e WHERE"
             " e.connection_id = f.connection_id AND e.entity_key = f.entity_key)"
         ),
-        {"c": connection_id, "before": before, "scopes": list(scopes)},
+        {"c": connection_id, "g": generation, "scopes": list(scopes)},
     )

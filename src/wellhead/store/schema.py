@@ -248,6 +248,33 @@ garbage = Table(
     Index(None, "collection_id", "not_before"),
 )
 
+tombstone = Table(
+    "tombstone",
+    metadata,
+    Column(
+        "connection_id",
+        ForeignKey("source_connection.id", ondelete="CASCADE"),
+        primary_key=True,
+    ),
+    Column("entity_key", LargeBinary, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("erased_at", _Time, nullable=False),
+)
+
+expunge = Table(
+    "expunge",
+    metadata,
+    Column("version", BigInteger, primary_key=True),
+    Column(
+        "collection_id",
+        ForeignKey("collection.id", ondelete="CASCADE"),
+        nullable=False,
+        index=True,
+    ),
+    Column("clean_state", BigInteger),
+    Column("rewritten_at", _Time),
+)
+
 job_change = Table(
     "job_change",
     metadata,
@@ -287,9 +314,15 @@ failure = Table(
     Column("stage", Text, nullable=False),
     Column("class", Text, nullable=False),
     Column("attempts", Integer, nullable=False),
+    # a job may try more than once; how long to wait depends on how many jobs failed
+    Column("jobs", Integer, nullable=False, server_default=text("1")),
     Column("next_retry_at", _Time),
     Column("error", Text, nullable=False),
+    Column("first_failed_at", _Time, nullable=False),
     Column("failed_at", _Time, nullable=False),
+    Column("job_id", UUID(as_uuid=True), nullable=False),
+    Column("asked_during", UUID(as_uuid=True)),
+    _zero("seen_generation"),
     Index(
         "ix_failure_due",
         "connection_id",

@@ -66,6 +66,14 @@ async def read(connection: AsyncConnection, job_id: UUID) -> dict[str, ScopeRun]
     return {row[0]: ScopeRun(row[0], row[1], row[2], row[3]) for row in rows}
 
 
+async def has_gaps(connection: AsyncConnection, job_id: UUID) -> bool:
+    """Tell whether a part of what the job read could not be listed."""
+    return any(
+        one.state != COMPLETE and one.reason is not None
+        for one in (await read(connection, job_id)).values()
+    )
+
+
 async def missing(
     connection: AsyncConnection, connection_id: UUID, generation: int
 ) -> list[ScopeCount]:
@@ -165,6 +173,20 @@ async def held_counts(
             " WHERE connection_id = :c AND generation = :g ORDER BY scope"
         ),
         {"c": connection_id, "g": generation},
+    )
+    return {row[0]: int(row[1]) for row in rows}
+
+
+async def held_now(connection: AsyncConnection, connection_id: UUID) -> dict[str, int]:
+    """Return how many deletes of each scope are held and would still happen."""
+    rows = await connection.execute(
+        text(
+            "SELECT h.scope, count(*) FROM scope_hold h JOIN entity e"
+            " ON e.connection_id = h.connection_id AND e.scope = h.scope"
+            " AND e.seen_generation < h.generation"
+            " WHERE h.connection_id = :c GROUP BY h.scope ORDER BY h.scope"
+        ),
+        {"c": connection_id},
     )
     return {row[0]: int(row[1]) for row in rows}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from wellhead.domain.errors import StartError, WellheadError
+from wellhead.domain.errors import ErrorCategory, JobError, StartError, WellheadError
 
 
 class Cipher:
@@ -29,12 +29,18 @@ class Cipher:
         return self._fernet.encrypt(json.dumps(secrets).encode())
 
     def decrypt(self, ciphertext: bytes) -> dict[str, Any]:
-        """Return what was encrypted; WellheadError when no key fits."""
+        """Return what was encrypted; JobError when no key fits.
+
+        It pauses nothing: the job can be tried again as soon as the key is back.
+        """
         try:
             plain: dict[str, Any] = json.loads(self._fernet.decrypt(ciphertext))
         except InvalidToken as error:
-            raise WellheadError(
-                "A stored credential cannot be decrypted with the present keys."
+            raise JobError(
+                "The stored credentials cannot be decrypted with the present keys: put "
+                "the key that encrypted them back (WELLHEAD_SECRET_KEY, or "
+                "<data-dir>/secret_key), or enter the credentials again",
+                category=ErrorCategory.API_KEY_INVALID,
             ) from error
         return plain
 

@@ -13,7 +13,10 @@ from wellhead.store.scopes import ScopeRun
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """An entity whose text was read, hashed and split: ready to embed and write."""
+    """An entity whose text was read, hashed and split: ready to embed and write.
+
+    `entity` is its stored form, so its key is not that of the entity.
+    """
 
     entity: Entity
     key: bytes
@@ -26,6 +29,65 @@ class Loaded:
     texts: Sequence[str]
     text_hashes: Sequence[bytes]
     characters: int
+    """Of the texts and the metadata."""
+
+
+LARGE_CHARACTERS = 16 * 2**20
+"""Memory holds one batch of more than this at a time."""
+PART_CHUNKS = 5_000
+PART_BYTES = 32 * 2**20
+"""What one append may hold; a larger entity is appended in parts, under one version."""
+_VECTOR_VALUE_BYTES = 4
+_FIXED_BYTES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Consecutive chunks of one entity."""
+
+    loaded: Loaded
+    start: int
+    end: int
+
+    def __len__(self) -> int:
+        return self.end - self.start
+
+    @property
+    def texts(self) -> Sequence[str]:
+        return self.loaded.texts[self.start : self.end]
+
+    @property
+    def text_hashes(self) -> Sequence[bytes]:
+        return self.loaded.text_hashes[self.start : self.end]
+
+
+def parts_of(writes: Sequence[Loaded], dimension: int) -> list[list[Part]]:
+    """Divide entities into what is embedded and appended at once."""
+    found: list[list[Part]] = []
+    chunks = size = 0
+    for loaded in writes:
+        each = _chunk_bytes(loaded, dimension)
+        most = max(1, min(PART_CHUNKS, PART_BYTES // each))
+        for start in range(0, len(loaded.texts), most):
+            part = Part(loaded, start, min(start + most, len(loaded.texts)))
+            chunks, size = chunks + len(part), size + len(part) * each
+            if not found or chunks > PART_CHUNKS or size > PART_BYTES:
+                found.append([])
+                chunks, size = len(part), len(part) * each
+            found[-1].append(part)
+    return found
+
+
+def _chunk_bytes(loaded: Loaded, dimension: int) -> int:
+    """Estimate what a chunk takes in the index: each repeats its entity's columns."""
+    entity = loaded.entity
+    steps = sum(
+        len(step.entity_id) + len(step.name) + len(step.entity_type)
+        for step in entity.breadcrumbs
+    )
+    text = loaded.characters // max(1, len(loaded.texts))
+    ids = len(entity.source_id) + len(entity.name) + len(entity.type)
+    return _FIXED_BYTES + dimension * _VECTOR_VALUE_BYTES + text + ids + steps
 
 
 @dataclass(slots=True)
@@ -33,6 +95,8 @@ class Batch:
     """Filled while a page is prepared; closed when it is committed."""
 
     writes: list[Loaded] = field(default_factory=list)
+    chunks: int = 0
+    characters: int = 0
     keeps: dict[bytes, str | None] = field(default_factory=dict)
     """Unchanged entities; a value is the new source version of equal content."""
     seen_in: dict[bytes, str] = field(default_factory=dict)
@@ -48,13 +112,14 @@ class Batch:
     ends_page: bool = False
     """Failures of a page come first, so only its end tells their share."""
 
-    @property
-    def chunks(self) -> int:
-        return sum(len(loaded.texts) for loaded in self.writes)
+    def write(self, loaded: Loaded) -> None:
+        self.writes.append(loaded)
+        self.chunks += len(loaded.texts)
+        self.characters += loaded.characters
 
     @property
-    def characters(self) -> int:
-        return sum(loaded.characters for loaded in self.writes)
+    def is_large(self) -> bool:
+        return self.characters > LARGE_CHARACTERS
 
     @property
     def is_empty(self) -> bool:

@@ -1,7 +1,7 @@
 """Cuts a text into passages that an embedder reads whole."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from pathlib import PurePosixPath
@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from semantic_text_splitter import CodeSplitter, MarkdownSplitter, TextSplitter
 
 from wellhead.domain.files import TextKind
+from wellhead.sync.storable import clean
 
 GRAMMARS = {
     ".c": ("tree_sitter_c", "language"),
@@ -35,11 +36,15 @@ GRAMMARS = {
 }
 
 # The splitters' time grows with the square of the longest run without a better place
-# to cut, so they never see more than this at once.
+# to cut, so they never see more than this at once, of text without such places less.
 WINDOW = 40_000
+UNBROKEN_WINDOW = 2_000
+LONG_LINE = 2_000
+"""Nobody reads such code by its structure, and deep nesting takes cubic time."""
+MARKS = ("\n\n", "\n", " ", "\u3002")
 TITLE_CHARACTERS = 200
 BLANK_LINE = "\n\n"
-HEADINGS = re.compile(r"(\s*#{1,6} [^\n]*)+\s*")
+HEADING = re.compile(r"\s*#{1,6} ")
 
 Splitter = TextSplitter | MarkdownSplitter | CodeSplitter
 
@@ -50,36 +55,34 @@ def split(text: str, *, kind: TextKind, name: str, budget: int) -> list[str]:
     Nothing but white space, NULs and lone surrogates is lost. The suffix of `name`
     picks the grammar of code.
     """
+    return list(passages([clean(text)], kind=kind, name=name, budget=budget))
+
+
+def passages(
+    pieces: Iterable[str], *, kind: TextKind, name: str, budget: int
+) -> Iterator[str]:
+    """Yield the passages of a clean text that comes in pieces, cut anywhere."""
     suffix = PurePosixPath(name.lower()).suffix if kind is TextKind.CODE else ""
-    splitter = _splitter(kind, suffix if suffix in GRAMMARS else "", budget)
-    chunks = [
-        chunk for window in _windows(clean(text)) for chunk in splitter.chunks(window)
-    ]
+    suffix = suffix if suffix in GRAMMARS else ""
+    chunks = (
+        chunk
+        for window in _windows(pieces)
+        for chunk in _splitter(
+            kind, "" if _has_long_line(window) else suffix, budget
+        ).chunks(window)
+    )
     if kind is TextKind.MARKDOWN:
         chunks = _with_headings(chunks, budget)
-    return [
-        passage
-        for chunk in chunks
-        for passage in _cut(chunk, budget)
-        if passage.strip()
-    ]
+    for chunk in chunks:
+        for passage in _cut(chunk, budget):
+            if passage.strip():
+                yield passage
 
 
 def embedding_text(name: str, chunk: str) -> str:
     """Return what is embedded for a chunk: its entity's name and the chunk itself."""
     title = clean(name).strip()[:TITLE_CHARACTERS]
     return f"{title}\n\n{chunk}" if title else chunk
-
-
-def clean(text: str) -> str:
-    """Return the text as every store can take it: no NULs, no lone surrogates."""
-    if "\x00" in text:
-        text = text.replace("\x00", "")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    return text
 
 
 @cache
@@ -94,37 +97,54 @@ def _splitter(kind: TextKind, suffix: str, budget: int) -> Splitter:
             return TextSplitter(budget)
 
 
-def _windows(text: str) -> Iterator[str]:
+def _has_long_line(window: str) -> bool:
+    return max(map(len, window.split("\n"))) > LONG_LINE
+
+
+def _windows(pieces: Iterable[str]) -> Iterator[str]:
     """Yield the text in pieces, cut where a reader would: blank line, line, space."""
-    start = 0
-    while len(text) - start > WINDOW:
-        end = start + WINDOW
-        for mark in ("\n\n", "\n", " "):
-            found = text.rfind(mark, start + WINDOW // 2, end)
-            if found >= 0:
-                end = found + len(mark)
-                break
-        yield text[start:end]
-        start = end
-    yield text[start:]
+    rest = ""
+    for piece in pieces:
+        rest, start = rest + piece, 0
+        while len(rest) - start > WINDOW:
+            end = start + WINDOW
+            for mark in MARKS:
+                found = rest.rfind(mark, start + WINDOW // 2, end)
+                if found >= 0:
+                    end = found + len(mark)
+                    break
+            else:
+                end = start + UNBROKEN_WINDOW
+            yield rest[start:end]
+            start = end
+        rest = rest[start:]
+    yield rest
 
 
-def _with_headings(chunks: list[str], budget: int) -> list[str]:
+def _with_headings(chunks: Iterable[str], budget: int) -> Generator[str]:
     """Put a heading that stands alone before what it is the heading of."""
-    joined: list[str] = []
     headings = ""
     for chunk in chunks:
         room = budget - len(headings) - len(BLANK_LINE)
-        if HEADINGS.fullmatch(chunk) and room > len(chunk):
+        if room > len(chunk) and _is_heading(chunk):
             headings = f"{headings}{BLANK_LINE}{chunk}" if headings else chunk
         elif headings and room > budget // 2:
             first, *others = TextSplitter(room).chunks(chunk) or [chunk]
-            joined += [f"{headings}{BLANK_LINE}{first}", *others]
+            yield f"{headings}{BLANK_LINE}{first}"
+            yield from others
             headings = ""
         else:
-            joined += [headings, chunk] if headings else [chunk]
+            if headings:
+                yield headings
+            yield chunk
             headings = ""
-    return [*joined, headings] if headings else joined
+    if headings:
+        yield headings
+
+
+def _is_heading(chunk: str) -> bool:
+    lines = [line for line in chunk.split("\n") if line and not line.isspace()]
+    return bool(lines) and all(map(HEADING.match, lines))
 
 
 def _cut(chunk: str, budget: int) -> Iterator[str]:

@@ -5,7 +5,7 @@ Sync protocol, section 4. Order of locks everywhere: connection, job, entities b
 
 import asyncio
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,15 +25,17 @@ from wellhead.domain.jobs import JobStatus
 from wellhead.store import garbage, jobs, ledger, quarantine, scopes
 from wellhead.store.ledger import Change, EntityRow
 from wellhead.store.quarantine import Failed
-from wellhead.sync import counting
-from wellhead.sync.batch import Batch, Loaded
+from wellhead.sync import counting, erased
+from wellhead.sync.batch import Batch, Loaded, Part, parts_of
 from wellhead.sync.embedding import vectors_of
-from wellhead.sync.failing import failed, storable, transient
-from wellhead.sync.run import Matrix, Run
+from wellhead.sync.failing import failed, transient
+from wellhead.sync.run import CRASHES_UNTIL_CAUTIOUS, Matrix, Run
+from wellhead.sync.storable import stored_token
 
 APPEND_TRIES = 3
-PART_CHUNKS = 5_000
-"""A larger entity is appended in parts, under one version."""
+APPEND_WAIT_SECONDS = 0.2
+INDEXED_NAME_CHARACTERS = 4_096
+"""The ledger has longer names whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ async def store(
     if not writes:
         return [], []
     try:
-        return await _append(run, writes, await vectors_of(run, writes)), []
+        return await _append(run, writes), []
     except (EntityError, RetryableError, _AppendError) as error:
         if len(writes) == 1:
             return [], [_failure(writes[0], error)]
@@ -70,31 +72,62 @@ def _failure(loaded: Loaded, error: SyncError) -> Failed:
         error = transient(str(error), FailureStage.INDEX)
     elif not isinstance(error, EntityError):
         error = transient(str(error), FailureStage.EMBED)
-    return failed(Upsert(loaded.entity), loaded.scope, error)
+    # the ids are in their stored form already
+    named = failed(Upsert(loaded.entity), loaded.scope, error)
+    entity = loaded.entity
+    return replace(
+        named, entity_key=loaded.key, type=entity.type, source_id=entity.source_id
+    )
 
 
-async def _append(run: Run, writes: Sequence[Loaded], vectors: Matrix) -> list[Stored]:
+async def _append(run: Run, writes: Sequence[Loaded]) -> list[Stored]:
     """T1 and the append; one that was not acknowledged is never repeated."""
+    parts = parts_of(writes, run.tools.embedder.dimension)
+    # most batches are one part: nothing is declared before it is embedded
+    first = await vectors_of(run, parts[0]) if parts else None
     for attempt in range(APPEND_TRIES):
         check_disk(run)
         versions = await declare(run, [len(loaded.texts) for loaded in writes])
-        chunks = _chunks(run, writes, versions, vectors)
         try:
-            if chunks:
-                await run.tools.index.append(
-                    run.collection_id, run.tools.embedder.dimension, chunks
-                )
+            numbers = dict(zip(map(id, writes), versions, strict=True))
+            await _append_parts(run, parts, numbers, first)
+        except (EntityError, RetryableError):
+            await _give_up(run, versions)
+            raise
         except (RuntimeError, ValueError, OSError) as error:
             await _give_up(run, versions)
             if attempt == APPEND_TRIES - 1:
                 raise _AppendError(f"the index refused: {error}") from error
-            await asyncio.sleep(0.2 * 4**attempt)
+            await asyncio.sleep(APPEND_WAIT_SECONDS * 4**attempt)
         else:
             return [
                 Stored(loaded, version)
                 for loaded, version in zip(writes, versions, strict=True)
             ]
     raise _AppendError("the index was never asked")
+
+
+async def _append_parts(
+    run: Run,
+    parts: Sequence[Sequence[Part]],
+    versions: Mapping[int, int],
+    first: Matrix | None,
+) -> None:
+    """Embed and append part after part; all but the first say that they go on."""
+    tools = run.tools
+    for some in parts:
+        vectors, first = first, None
+        if vectors is None:
+            await _note_progress(run)
+            vectors = await vectors_of(run, some)
+        chunks = _chunks(run, some, versions, vectors)
+        await tools.index.append(run.collection_id, tools.embedder.dimension, chunks)
+
+
+async def _note_progress(run: Run) -> None:
+    async with run.tools.db.begin() as connection:
+        job = await jobs.lock(connection, run.job, JobStatus.RUNNING)
+        await jobs.patch(connection, job, {"progress_at": run.tools.clock.now()})
 
 
 def check_disk(run: Run) -> None:
@@ -134,35 +167,33 @@ async def _give_up(run: Run, versions: Sequence[int]) -> None:
 
 
 def _chunks(
-    run: Run, writes: Sequence[Loaded], versions: Sequence[int], vectors: Matrix
+    run: Run, parts: Sequence[Part], versions: Mapping[int, int], vectors: Matrix
 ) -> list[EntityChunks]:
     made: list[EntityChunks] = []
     row = 0
-    for loaded, version in zip(writes, versions, strict=True):
-        entity = loaded.entity
-        for start in range(0, len(loaded.texts), PART_CHUNKS):
-            end = min(start + PART_CHUNKS, len(loaded.texts))
-            made.append(
-                EntityChunks(
-                    version=version,
-                    connection_id=run.connection_id,
-                    inserted_by=loaded.inserted_by,
-                    job_id=run.job.id,
-                    entity_key=loaded.key,
-                    entity_type=storable(entity.type),
-                    source_name=run.source_name,
-                    source_id=storable(entity.source_id),
-                    name=storable(entity.name),
-                    created_at=entity.created_at,
-                    updated_at=entity.updated_at,
-                    breadcrumbs=entity.breadcrumbs,
-                    texts=loaded.texts[start:end],
-                    text_hashes=loaded.text_hashes[start:end],
-                    vectors=np.ascontiguousarray(vectors[row + start : row + end]).data,
-                    first_ordinal=start,
-                )
+    for part in parts:
+        loaded, entity = part.loaded, part.loaded.entity
+        made.append(
+            EntityChunks(
+                version=versions[id(loaded)],
+                connection_id=run.connection_id,
+                inserted_by=loaded.inserted_by,
+                job_id=run.job.id,
+                entity_key=loaded.key,
+                entity_type=entity.type,
+                source_name=run.source_name,
+                source_id=entity.source_id,
+                name=entity.name[:INDEXED_NAME_CHARACTERS],
+                created_at=entity.created_at,
+                updated_at=entity.updated_at,
+                breadcrumbs=entity.breadcrumbs,
+                texts=part.texts,
+                text_hashes=part.text_hashes,
+                vectors=np.ascontiguousarray(vectors[row : row + len(part)]).data,
+                first_ordinal=part.start,
             )
-        row += len(loaded.texts)
+        )
+        row += len(part)
     return made
 
 
@@ -175,6 +206,7 @@ async def finish(
         job = await jobs.lock(
             connection, run.job, JobStatus.RUNNING, JobStatus.CANCELLING
         )
+        stored, failures = await _not_erased(run, connection, stored, failures)
         tally = await _write(run, connection, stored)
         tally += await delete(run, connection, batch.deletes)
         kept = await _mark(run, connection, batch, failures)
@@ -184,17 +216,33 @@ async def finish(
             await scopes.write(connection, run.job.id, list(last.values()))
         now = run.tools.clock.now()
         counts = counting.add(job.counts, tally, kept=kept, failed=failed_delta)
-        values = counting.columns(counts) | {
-            "progress_at": now,
-            "waiting_until": None,
-        }
+        values = counting.columns(counts) | {"progress_at": now}
         if batch.checkpoint is not None:
-            values["checkpoint"] = batch.checkpoint
+            values["checkpoint"] = stored_token(batch.checkpoint)
         if stored or failures or kept or tally.deleted or batch.checkpoint is not None:
             values["suspect_key"] = None
-            if not run.cautious:
-                values["crashes"] = 0
+            written = [one.loaded.key for one in stored]
+            run.caution.note([*written, *(one.entity_key for one in failures)])
+            values["crashes"] = CRASHES_UNTIL_CAUTIOUS if run.caution.is_on else 0
         await jobs.patch(connection, job, values)
+
+
+async def _not_erased(
+    run: Run,
+    connection: AsyncConnection,
+    stored: Sequence[Stored],
+    failures: list[Failed],
+) -> tuple[Sequence[Stored], list[Failed]]:
+    """Leave out what somebody has erased since it was read; nothing counts it."""
+    versions = {one.loaded.key: one.version for one in stored}
+    failed_keys = [one.entity_key for one in failures]
+    gone = await erased.give_up(run, connection, versions, failed_keys)
+    if not gone:
+        return stored, failures
+    return (
+        [one for one in stored if one.loaded.key not in gone],
+        [one for one in failures if one.entity_key not in gone],
+    )
 
 
 async def _write(
@@ -229,13 +277,12 @@ async def _write(
 
 def _row(run: Run, one: Stored) -> EntityRow:
     loaded = one.loaded
-    version = loaded.entity.source_version
     return EntityRow(
         entity_key=loaded.key,
         scope=loaded.scope,
-        type=storable(loaded.entity.type),
-        source_id=storable(loaded.entity.source_id),
-        source_version=None if version is None else storable(version),
+        type=loaded.entity.type,
+        source_id=loaded.entity.source_id,
+        source_version=loaded.entity.source_version,
         content_hash=loaded.content_hash,
         meta_hash=loaded.meta_hash,
         pipeline_fingerprint=run.fingerprint,
@@ -290,6 +337,10 @@ async def _mark(
             connection, run.connection_id, generation, batch.keeps, scopes=met
         )
     stale = [one.entity_key for one in failures]
+    if batch.skips:
+        await quarantine.mark_seen(
+            connection, run.connection_id, generation, batch.skips
+        )
     others = dict.fromkeys([*batch.skips, *stale])
     if others:
         await ledger.mark_seen(
@@ -312,8 +363,7 @@ async def _quarantine(
     if failures:
         await quarantine.record(
             connection,
-            connection_id=run.connection_id,
-            job_id=job_id,
+            job=run.job,
             fingerprint=run.fingerprint,
             now=run.tools.clock.now(),
             failed=list({one.entity_key: one for one in failures}.values()),

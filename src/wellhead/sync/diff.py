@@ -1,17 +1,25 @@
 """Deciding what changed (sync protocol, section 3): pure, one entity at a time."""
 
 import json
+import math
 import re
-import unicodedata
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
 from wellhead.domain.entities import Entity
-from wellhead.domain.errors import FailureClass
+from wellhead.domain.errors import EntityError, FailureClass
 from wellhead.store.ledger import Known
 from wellhead.store.quarantine import OpenFailure
+from wellhead.sync.storable import REFUSED_JSON, clean, stored_version
+
+MOST_META_CHARACTERS = 16 * 2**20
+MOST_LEVELS = 50
+MOST_BITS = 1_024
+"""As large as the largest float; readers of JSON give up on longer numbers."""
+_HUGE = re.compile(r"[0-9]{309}")
 
 
 class Verdict(StrEnum):
@@ -32,10 +40,11 @@ def by_version(
     fingerprint: str,
 ) -> Verdict:
     """Decide without the content, if the source gave a version."""
-    version = entity.source_version
+    version = stored_version(entity.source_version)
     if failure is not None:
         unchanged = (
             failure.failure_class is FailureClass.PERMANENT
+            and not failure.is_due
             and version is not None
             and failure.source_version == version
             and failure.pipeline_fingerprint == fingerprint
@@ -59,25 +68,25 @@ def by_content(
     return Verdict.KEEP if same else Verdict.WRITE
 
 
-def canonical_text(text: str) -> str:
-    """Return text as it is stored: NFC, without what PostgreSQL or UTF-8 refuse."""
-    if not text.isascii():
-        text = text.encode("utf-8", "replace").decode("utf-8")
-        text = unicodedata.normalize("NFC", text)
-    return text.replace("\x00", "")
-
-
-def text_digest(text: str) -> bytes:
-    """Return the content hash of canonical text."""
-    return blake2b(text.encode(), digest_size=16).digest()
+def text_digest(pieces: Iterable[str]) -> bytes:
+    """Return the content hash of canonical text, given in pieces."""
+    digest = blake2b(digest_size=16)
+    for piece in pieces:
+        digest.update(piece.encode())
+    return digest.digest()
 
 
 def meta_json(entity: Entity) -> str:
-    """Return the metadata of an entity as canonical JSON that PostgreSQL takes."""
+    """Return the metadata of an entity in its stored form as canonical JSON.
+
+    What no JSON, PostgreSQL or API can hold is left out: numbers that are none or have
+    thousands of digits, and what is nested too deep. Raises EntityError if it is
+    larger than any metadata.
+    """
     meta = {
         "name": entity.name,
-        "created_at": _utc(entity.created_at),
-        "updated_at": _utc(entity.updated_at),
+        "created_at": _iso(entity.created_at),
+        "updated_at": _iso(entity.updated_at),
         "breadcrumbs": [
             [b.entity_id, b.name, b.entity_type] for b in entity.breadcrumbs
         ],
@@ -89,11 +98,13 @@ def meta_json(entity: Entity) -> str:
         "is_public": entity.access.is_public,
         "raw": entity.raw,
     }
-    try:
-        dumped = _dump(meta)
-    except ValueError:  # not a number, or a container that holds itself
-        return _dump(_clean(meta))
-    return _dump(_clean(meta)) if _UNSTORABLE.search(dumped) else dumped
+    dumped = _dumped(meta)
+    if len(dumped) > MOST_META_CHARACTERS:
+        raise EntityError(
+            f"its metadata is {len(dumped) // 2**20} MB large,"
+            f" at most {MOST_META_CHARACTERS // 2**20} MB are kept"
+        )
+    return dumped
 
 
 def meta_digest(meta: str) -> bytes:
@@ -101,11 +112,21 @@ def meta_digest(meta: str) -> bytes:
     return blake2b(meta.encode(), digest_size=16).digest()
 
 
-_UNSTORABLE = re.compile(r"\\u(?:0000|d[89ab]..)", re.IGNORECASE)
-
-
-def _utc(moment: datetime | None) -> str | None:
+def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
+
+
+def _dumped(meta: dict[str, Any]) -> str:
+    try:
+        dumped = _dump(meta)
+    except (ValueError, TypeError, RecursionError):
+        # not a number, a container that holds itself, keys of several types
+        return _dump(_clean(meta))
+    # so few brackets cannot be nested too deep, so few digits are no huge number
+    is_plain = dumped.count("{") + dumped.count("[") <= MOST_LEVELS
+    if is_plain and not REFUSED_JSON.search(dumped) and not _HUGE.search(dumped):
+        return dumped
+    return _dump(_clean(meta))
 
 
 def _dump(value: object) -> str:
@@ -116,18 +137,21 @@ def _dump(value: object) -> str:
 
 def _clean(value: Any, depth: int = 0) -> Any:  # any JSON
     match value:
-        case _ if depth > 50:
+        case None | bool():
+            return value
+        case _ if depth > MOST_LEVELS:
             return None
         case str():
-            return canonical_text(value)
+            return clean(value)
         case dict():
             return {
-                canonical_text(str(key)): _clean(item, depth + 1)
-                for key, item in value.items()
+                clean(str(key)): _clean(item, depth + 1) for key, item in value.items()
             }
         case list() | tuple():
             return [_clean(item, depth + 1) for item in value]
-        case float() if value != value or value in (float("inf"), float("-inf")):
-            return None
+        case float():
+            return value if math.isfinite(value) else None
+        case int():
+            return value if value.bit_length() <= MOST_BITS else None
         case _:
-            return value
+            return clean(str(value))

@@ -2,17 +2,26 @@
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from wellhead.domain.errors import EntityError, FailureClass, FailureStage
+from wellhead.domain.errors import (
+    EntityError,
+    FailureClass,
+    FailureStage,
+    SyncError,
+)
 from wellhead.domain.items import Upsert
 from wellhead.domain.jobs import JobStatus, SyncJob
 from wellhead.store import jobs
 from wellhead.store.quarantine import Failed
+from wellhead.sync.storable import MOST_ID_CHARACTERS, storable, stored_version
 
 REASON_CHARACTERS = 2_000
 
 
 def failed(item: Upsert, scope: str, error: Exception) -> Failed:
-    """Describe an entity's failure by what was raised."""
+    """Describe an entity's failure by what was raised.
+
+    Whatever is no error of the protocol's own may pass, as the network's errors do.
+    """
     stage, failure_class = FailureStage.READ, FailureClass.TRANSIENT
     if isinstance(error, EntityError):
         stage, failure_class = error.stage, error.failure_class
@@ -20,28 +29,39 @@ def failed(item: Upsert, scope: str, error: Exception) -> Failed:
     return Failed(
         entity_key=item.key,
         scope=scope,
-        type=storable(entity.type),
-        source_id=storable(entity.source_id),
-        source_version=entity.source_version,
+        type=storable(entity.type)[:MOST_ID_CHARACTERS],
+        source_id=storable(entity.source_id)[:MOST_ID_CHARACTERS],
+        source_version=stored_version(entity.source_version),
         stage=stage,
         failure_class=failure_class,
-        reason=reason(str(error) or type(error).__name__),
+        reason=reason(_words(error)),
     )
+
+
+def _words(error: Exception) -> str:
+    said, kind = str(error), type(error).__name__
+    if isinstance(error, SyncError | OSError):
+        return said or kind
+    return f"unexpected {kind}: {said}"
 
 
 def crashed(item: Upsert, scope: str) -> Failed:
     """Describe the entity at which the worker died again and again."""
     error = EntityError(
-        "the worker died three times while working on it", stage=FailureStage.CONVERT
+        "the worker died twice while this was all it worked on",
+        stage=FailureStage.CONVERT,
     )
     return failed(item, scope, error)
 
 
-async def record_suspect(db: AsyncEngine, job: SyncJob, key: bytes) -> None:
+async def record_suspect(
+    db: AsyncEngine, job: SyncJob, key: bytes, *, crashes: int
+) -> None:
     """Before a cautious run touches an entity, write down which one it is."""
     async with db.begin() as connection:
         await jobs.lock(connection, job, JobStatus.RUNNING)
-        await jobs.patch(connection, job, {"suspect_key": key})
+        values = {"suspect_key": key, "crashes": crashes}
+        await jobs.patch(connection, job, values)
 
 
 def transient(message: str, stage: FailureStage) -> EntityError:
@@ -52,10 +72,3 @@ def transient(message: str, stage: FailureStage) -> EntityError:
 def reason(message: str) -> str:
     """Return an error's words as they can be stored and shown."""
     return storable(message)[:REASON_CHARACTERS]
-
-
-def storable(text: str) -> str:
-    """Return an identifier that PostgreSQL takes, one to one for all usual ones."""
-    if "\x00" in text:
-        text = text.replace("\x00", "\\0")
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -6,6 +6,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import structlog
+
+from wellhead.domain.errors import RetryableError
 from wellhead.domain.items import (
     ROOT_SCOPE,
     Checkpoint,
@@ -19,11 +22,24 @@ from wellhead.domain.items import (
     Upsert,
     Waiting,
 )
+from wellhead.store.database import is_gone
 from wellhead.store.scopes import COMPLETE, INCOMPLETE, STARTED, ScopeRun
+from wellhead.sync import patience
+from wellhead.sync.failing import reason
+from wellhead.sync.storable import stored_scope
 
 PAGE_ITEMS = 512
+PAGE_CHARACTERS = 8 * 1024 * 1024
 PAGE_SECONDS = 2.0
 LEAD_BYTES = 64 * 1024 * 1024
+LONGEST_WAIT_SECONDS = 24 * 60 * 60.0
+"""A source that wants to wait for longer says so again."""
+CLOSE_SECONDS = 10.0
+"""How long a source may take to clean up after itself; what lasts longer runs on."""
+STOP_SECONDS = 0.5
+"""The same for a job that was told to stop."""
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -37,6 +53,11 @@ class Page:
     checkpoint: dict[str, Any] | None = None
     waiting_seconds: float | None = None
     size: int = 0
+    characters: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.size >= PAGE_ITEMS or self.characters >= PAGE_CHARACTERS
 
 
 class Intake:
@@ -59,13 +80,17 @@ class Intake:
         self._room = asyncio.Event()
         self._room.set()
         self._bytes = 0
+        self._wait_seconds = 0.0
         self._open: list[str] = []
         self._broken: dict[str, str] = {}
         self._scopes = scopes or {}
         self._incomplete = incomplete or {}
 
-    async def pages(self) -> AsyncIterator[Page]:
-        """Yield pages of up to 512 items, or of what came within two seconds."""
+    async def pages(self) -> AsyncGenerator[Page, None]:
+        """Yield pages of up to 512 items, or of what came within two seconds.
+
+        Raises RetryableError when nothing comes for too long.
+        """
         reader = asyncio.create_task(self._pull())
         try:
             while True:
@@ -74,8 +99,7 @@ class Intake:
                 if ended:
                     break
         finally:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            await _end(reader)
 
     async def _pull(self) -> None:
         try:
@@ -87,7 +111,7 @@ class Intake:
                     await self._room.wait()
             await self._queue.put(None)
         except Exception as error:  # noqa: BLE001  # raised again by pages()
-            await self._queue.put(error)
+            await self._queue.put(_as_trouble_of_the_source(error))
         finally:
             if isinstance(self._items, AsyncGenerator):
                 await self._items.aclose()
@@ -95,13 +119,13 @@ class Intake:
     async def _fill(self) -> tuple[Page, bool]:
         page = Page()
         deadline = time.monotonic() + PAGE_SECONDS
-        item = self._next_error or await self._queue.get()
+        item = self._next_error or await self._first()
         while not isinstance(item, Exception) and item is not None:
             self._bytes -= _weight(item)
             if self._bytes <= LEAD_BYTES:
                 self._room.set()
             self._take(page, item)
-            if page.size >= PAGE_ITEMS or page.waiting_seconds is not None:
+            if page.is_full or page.waiting_seconds is not None:
                 return page, False
             try:
                 item = await self._get_until(deadline)
@@ -114,6 +138,17 @@ class Intake:
             return page, False
         raise item
 
+    async def _first(self) -> Item | Exception | None:
+        """Wait for the source; what it has announced as a wait does not count."""
+        seconds = patience.STUCK_SECONDS
+        try:
+            async with asyncio.timeout(seconds + self._wait_seconds):
+                return await self._queue.get()
+        except TimeoutError as error:
+            raise RetryableError(
+                f"nothing came from it for {patience.spoken(seconds)}"
+            ) from error
+
     async def _get_until(self, deadline: float) -> Item | Exception | None:
         if not self._queue.empty():
             return self._queue.get_nowait()
@@ -124,13 +159,16 @@ class Intake:
 
     def _take(self, page: Page, item: Item) -> None:
         page.size += 1
+        page.characters += _weight(item)
+        self._wait_seconds = 0.0
         match item:
             case Upsert() | Delete() | Seen():
                 page.items[item.key] = (item, self._scope_of(item.key))
             case Failure(ref=Ref() as ref):
                 page.items[ref.key] = (item, self._scope_of(ref.key))
             case Waiting(seconds):
-                page.waiting_seconds = seconds
+                self._wait_seconds = shortened(seconds)
+                page.waiting_seconds = self._wait_seconds
             case _ if self._scopes:
                 pass  # entities fetched one by one are no listing
             case Checkpoint(token):
@@ -140,11 +178,12 @@ class Intake:
 
     def _scope_run(self, item: Failure | ScopeStart | ScopeEnd) -> ScopeRun:
         match item:
-            case Failure(reason=reason):
-                scope = self._scope_of(b"")
-                self._broken[scope] = reason
-                return ScopeRun(scope, INCOMPLETE, reason=reason)
-            case ScopeStart(scope):
+            case Failure():
+                scope, said = self._scope_of(b""), reason(item.reason)
+                self._broken[scope] = said
+                return ScopeRun(scope, INCOMPLETE, reason=said)
+            case ScopeStart():
+                scope = stored_scope(item.scope)
                 self._open.append(scope)
                 self._broken.pop(scope, None)
                 return ScopeRun(scope, STARTED)
@@ -157,16 +196,40 @@ class Intake:
         )
 
     def _ended(self, end: ScopeEnd) -> ScopeRun:
-        if end.scope in self._open:
-            self._open.remove(end.scope)
-        broken = self._broken.pop(end.scope, self._incomplete.get(end.scope))
+        scope = stored_scope(end.scope)
+        if scope in self._open:
+            self._open.remove(scope)
+        broken = self._broken.pop(scope, self._incomplete.get(scope))
         is_whole = end.complete and broken is None
         return ScopeRun(
-            end.scope,
+            scope,
             COMPLETE if is_whole else INCOMPLETE,
             end.confirmed_empty,
             broken,
         )
+
+
+def shortened(seconds: float) -> float:
+    """Return a wait that a source asked for as one that can be announced."""
+    return min(seconds, LONGEST_WAIT_SECONDS) if seconds > 0 else 0.0
+
+
+def _as_trouble_of_the_source(error: Exception) -> Exception:
+    """A database that a connector lost is not ours, and may come back."""
+    return RetryableError(str(error)) if is_gone(error) else error
+
+
+async def _end(reader: asyncio.Task[None]) -> None:
+    """Stop reading; a source that does not let go is left behind."""
+    reader.cancel()
+    asking = asyncio.current_task()
+    is_hurried = asking is not None and asking.cancelling() > 0
+    seconds = STOP_SECONDS if is_hurried else CLOSE_SECONDS
+    await asyncio.wait({reader}, timeout=seconds)
+    if not reader.done():
+        _log.warning("a source does not stop", waited_seconds=seconds)
+    elif not reader.cancelled() and reader.exception() is not None:
+        _log.warning("a source broke while it stopped", error=str(reader.exception()))
 
 
 def _weight(item: Item) -> int:

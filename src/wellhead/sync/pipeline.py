@@ -7,6 +7,7 @@ committed is a prefix of what was read, and a checkpoint in it is durable.
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from wellhead.domain.errors import CursorInvalidError, JobError, RetryableError
 from wellhead.domain.items import Item, Ref
@@ -14,9 +15,10 @@ from wellhead.domain.jobs import JobMode, JobStatus
 from wellhead.store import jobs, quarantine
 from wellhead.sync import commit, prepare, recover, sweep
 from wellhead.sync.batch import Batch
-from wellhead.sync.intake import Intake, Page
+from wellhead.sync.intake import Intake, Page, shortened
 from wellhead.sync.quarantine import FailureRate
 from wellhead.sync.run import MOST_MISSED, Run
+from wellhead.sync.storable import original
 
 BATCHES_IN_FLIGHT = 3
 STOP_SECONDS = 1.5
@@ -38,12 +40,12 @@ async def sync(run: Run) -> None:
     writer = _Writer(run)
     try:
         await _phase(run, "retrying")
-        if not await _retry(run, writer, await _due(run, job_only=False)):
+        if not await _retry_all(run, writer, job_only=False):
             await recover.restart_as_full(run)
         await _phase(run, "syncing")
         await _read(run, writer)
         await _phase(run, "retrying")
-        await _retry(run, writer, await _due(run, job_only=True))
+        await _retry_all(run, writer, job_only=True)
         is_listed = await _is_full(run) or await _reconcile(run, writer)
     finally:
         await writer.close()
@@ -66,7 +68,8 @@ async def _read(run: Run, writer: "_Writer") -> None:
             await recover.restart_as_full(run)
         except RetryableError as error:
             await writer.flush()
-            moved = await recover.position(run) != cursor
+            # as text: a token may hold numbers that are not even equal to themselves
+            moved = repr(await recover.position(run)) != repr(cursor)
             tries = 1 if moved else tries + 1
             if tries >= SOURCE_TRIES and error.after is None:
                 raise JobError(f"the source does not answer: {error}") from error
@@ -77,6 +80,7 @@ async def _read(run: Run, writer: "_Writer") -> None:
 
 async def _wait(run: Run, seconds: float) -> None:
     """Sleep as told by the source, visibly; no watchdog counts this time."""
+    seconds = shortened(seconds)
     await _announce_wait(run, seconds)
     await asyncio.sleep(seconds)
     await _announce_wait(run, 0)
@@ -93,24 +97,51 @@ async def _phase(run: Run, phase: str) -> None:
 
 
 async def _drain(run: Run, writer: "_Writer", intake: Intake) -> None:
-    async for page in intake.pages():
-        if page.waiting_seconds is not None:
-            await _announce_wait(run, page.waiting_seconds)
-        await writer.clear_of(page)
-        async for batch in prepare.batches(run, page):
-            await writer.submit(batch)
+    async with aclosing(intake.pages()) as pages:
+        async for page in pages:
+            await _follow_wait(run, writer, page)
+            await writer.clear_of(page)
+            async with aclosing(prepare.batches(run, page)) as batches:
+                async for batch in batches:
+                    await writer.submit(batch)
     await writer.flush()
 
 
-async def _due(run: Run, *, job_only: bool) -> dict[Ref, str]:
+async def _follow_wait(run: Run, writer: "_Writer", page: Page) -> None:
+    """Show a wait from the item that announced it to the next one."""
+    seconds = page.waiting_seconds
+    if seconds is not None or writer.is_source_waiting:
+        await _announce_wait(run, seconds or 0)
+    writer.is_source_waiting = bool(seconds)
+
+
+async def _retry_all(run: Run, writer: "_Writer", *, job_only: bool) -> bool:
+    """Retry what this job saw fail, or else what is due, however many these are."""
+    after = b""
+    while rows := await _due(run, job_only=job_only, after=after):
+        after = rows[-1][0]
+        refs = {
+            ref: scope
+            for key, kind, ident, scope in rows
+            # an id too long to be stored whole names nothing
+            if (ref := Ref(original(kind), original(ident))).key == key
+        }
+        if not await _retry(run, writer, refs):
+            return False
+    return True
+
+
+async def _due(
+    run: Run, *, job_only: bool, after: bytes
+) -> list[tuple[bytes, str, str, str]]:
     async with run.tools.db.begin() as connection:
-        rows = await quarantine.retryable(
+        return await quarantine.retryable(
             connection,
             run.connection_id,
             job_id=run.job.id if job_only else None,
+            after=after,
             limit=RETRY_REFS,
         )
-    return {Ref(kind, ident): scope for kind, ident, scope in rows}
 
 
 async def _retry(
@@ -167,12 +198,13 @@ class _Writer:
         self._rate = FailureRate()
         self.is_retrying = False
         """These failures were counted when they first failed."""
+        self.is_source_waiting = False
 
     async def submit(self, batch: Batch) -> None:
         """Start a batch; waits while too many are under way, raises their errors."""
         if batch.is_empty:
             return
-        limit = 1 if self._run.cautious else BATCHES_IN_FLIGHT
+        limit = 1 if self._run.caution.is_on else BATCHES_IN_FLIGHT
         while len(self._tasks) >= limit:
             await self._oldest()
         before = self._tasks[-1] if self._tasks else None
@@ -181,7 +213,7 @@ class _Writer:
         )
         self._tasks.append(task)
         self._keys[task] = batch.keys
-        if self._run.cautious:
+        if self._run.caution.is_on or batch.is_large:
             await self.flush()
 
     async def clear_of(self, page: Page) -> None:
@@ -216,6 +248,7 @@ class _Writer:
         if before is not None:
             await asyncio.shield(before)
         await commit.finish(self._run, batch, stored, lost)
+        batch.writes.clear()  # their texts may be large, and others hold the batch
         if not is_judged:
             return
         failures = [*batch.failed, *lost]

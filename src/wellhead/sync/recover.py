@@ -9,6 +9,7 @@ from wellhead.domain.errors import JobError
 from wellhead.domain.jobs import JobMode, JobStatus
 from wellhead.store import cursors, garbage, jobs, rollbacks, scopes
 from wellhead.sync.run import Run
+from wellhead.sync.storable import original_token
 
 ROLLBACK_PAGE = 500
 
@@ -52,11 +53,8 @@ async def position(run: Run) -> dict[str, Any] | None:
     async with run.tools.db.begin() as connection:
         job = await jobs.lock(connection, run.job, JobStatus.RUNNING)
         if job.checkpoint is not None or job.mode is JobMode.FULL:
-            return job.checkpoint
-        cursor: dict[str, Any] | None = await cursors.read(
-            connection, run.connection_id
-        )
-        return cursor
+            return original_token(job.checkpoint)
+        return original_token(await cursors.read(connection, run.connection_id))
 
 
 async def restart_as_full(run: Run) -> None:

@@ -1,6 +1,7 @@
 """What every step of one job's run needs: its tools, its target, its memory."""
 
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
@@ -15,7 +16,13 @@ from wellhead.domain.jobs import SyncJob
 from wellhead.domain.ports import Clock, Embedder, Index
 from wellhead.sources.base import Source
 from wellhead.sync.convert.converter import Converter
+from wellhead.sync.patience import EmbedderPatience
 
+CRASHES_UNTIL_CAUTIOUS = 2
+"""After so many without a commit a job goes one by one for a while."""
+CRASHES_UNTIL_BLAMED = CRASHES_UNTIL_CAUTIOUS + 2
+CAUTIOUS_ENTITIES = 250
+"""So many that went well one by one: who caused the crashes was not among them."""
 MOST_MISSED = 10_000
 """So many entities that a cursor missed are fetched singly; beyond, all is listed."""
 VECTOR_MEMORY_BYTES = 64 * 1024 * 1024
@@ -40,8 +47,6 @@ class Run:
     """One claimed job, its source, and where its chunks go.
 
     `job` is the row as claimed: its fence is ours, its counts are the counts then.
-    In `cautious` mode entities go one by one, each recorded before it is touched;
-    `poison` is the one at which the worker died again, to be quarantined.
     """
 
     tools: Tools
@@ -50,10 +55,10 @@ class Run:
     collection_id: UUID
     connection_id: UUID
     source_name: str
-    cautious: bool = False
-    poison: bytes | None = None
+    caution: "Caution" = field(default_factory=lambda: Caution())
     vectors: "VectorMemory" = field(default_factory=lambda: VectorMemory())
     pace: "Pace" = field(default_factory=lambda: Pace())
+    patience: EmbedderPatience = field(default_factory=EmbedderPatience)
     missed: dict[Ref, str] = field(default_factory=dict)
     """Entities that an id listing showed and the ledger does not know, with scope."""
 
@@ -62,6 +67,32 @@ class Run:
         """What text and vectors depend on besides the content."""
         embedder = self.tools.embedder
         return f"1/{embedder.name}/{embedder.dimension}/{embedder.chunk_characters}"
+
+
+class Caution:
+    """Whether entities go one by one, each recorded before it is touched.
+
+    Workers die of many causes. `poison`, to be quarantined, is the entity at which
+    two died in a row while it was the only one; nothing is held against the suspect
+    of a single crash that then goes well, and the job hurries again.
+    """
+
+    def __init__(self, *, crashes: int = 0, suspect: bytes | None = None) -> None:
+        self.is_on = crashes >= CRASHES_UNTIL_CAUTIOUS
+        is_blamed = crashes >= CRASHES_UNTIL_BLAMED
+        self.poison = suspect if is_blamed else None
+        self._suspect = None if is_blamed else suspect
+        self._left = CAUTIOUS_ENTITIES
+
+    def crashes_at(self, key: bytes) -> int:
+        """Return what a worker that dies at this entity is to be added to."""
+        return CRASHES_UNTIL_CAUTIOUS + (key == self._suspect)
+
+    def note(self, committed: Collection[bytes]) -> None:
+        """Learn which entities went well, or have failed without a crash."""
+        self._left -= len(committed)
+        if self._left <= 0 or self._suspect in committed:
+            self.is_on = False
 
 
 class Pace:

@@ -1,13 +1,14 @@
 """Deleting what a whole listing did not show (sync protocol, section 7)."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 
 from wellhead.domain.items import parent_scope
 from wellhead.domain.jobs import JobMode, JobStatus
 from wellhead.store import cursors, jobs, quarantine, scopes
 from wellhead.store.scopes import COMPLETE, ScopeCount, ScopeRun
-from wellhead.sync import commit, counting
+from wellhead.sync import commit, counting, recover
 from wellhead.sync.run import Run
 
 PAGE = 500
@@ -31,6 +32,10 @@ async def needs_ids(run: Run) -> bool:
 
 async def begin_ids(run: Run) -> None:
     """Forget scopes that an incremental read spoke of: only the id listing counts."""
+    async with run.tools.db.begin() as connection:
+        has_gaps = await scopes.has_gaps(connection, run.job.id)
+    if has_gaps:
+        await recover.require_full(run)  # first, so that no crash forgets it
     async with run.tools.db.begin() as connection:
         await jobs.lock(connection, run.job, JobStatus.RUNNING)
         await scopes.forget(connection, run.job.id)
@@ -57,13 +62,14 @@ async def sweep(run: Run) -> None:
     is_confirmed = (
         confirmed is not None and sum(one.missing for one in guarded) <= confirmed
     )
+    waiting = set() if is_confirmed else {one.scope for one in guarded}
     for count in whole:
-        if is_confirmed or count not in guarded:
-            await _delete(run, count.scope, run.job.generation)
-        else:
+        if count.scope in waiting:
             await _hold(run, count.scope, held.get(count.scope))
+        else:
+            await _delete(run, count.scope, run.job.generation)
     await _forget_failures(run, listed)
-    await _forget_holds(run, listed, held, counts)
+    await _forget_holds(run, listed, held.keys() - waiting)
 
 
 def is_whole(scope: str, listed: Mapping[str, ScopeRun]) -> bool:
@@ -130,15 +136,11 @@ async def _delete(run: Run, scope: str, generation: int) -> None:
 
 
 async def _forget_holds(
-    run: Run,
-    listed: Mapping[str, ScopeRun],
-    held: Mapping[str, int],
-    counts: list[ScopeCount],
+    run: Run, listed: Mapping[str, ScopeRun], held: AbstractSet[str]
 ) -> None:
-    """What was missing once and is back needs no second listing any more."""
-    still_missing = {count.scope for count in counts}
+    """What was missing once and is back, or deleted by now, is held no more."""
     for scope in held:
-        if scope in still_missing or not is_whole(scope, listed):
+        if not is_whole(scope, listed):
             continue
         async with run.tools.db.begin() as connection:
             await jobs.lock(connection, run.job, JobStatus.RUNNING)
@@ -148,13 +150,11 @@ async def _forget_holds(
 async def _forget_failures(run: Run, listed: Mapping[str, ScopeRun]) -> None:
     """What failed in an earlier job and is no longer listed is not tried again."""
     async with run.tools.db.begin() as connection:
-        job = await jobs.lock(connection, run.job, JobStatus.RUNNING)
-        if job.mode is not JobMode.FULL:
-            return  # an id listing shows a failed entity without trying it
+        await jobs.lock(connection, run.job, JobStatus.RUNNING)
         known = await quarantine.scopes_of(connection, run.connection_id)
         await quarantine.forget_vanished(
             connection,
             run.connection_id,
-            before=job.started_at,
+            run.job.generation,
             scopes=[scope for scope in known if is_whole(scope, listed)],
         )

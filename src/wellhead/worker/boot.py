@@ -1,5 +1,6 @@
 """After a power loss: what the index may have lost is synced again."""
 
+from collections import defaultdict
 from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
@@ -9,6 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.services.parts import Parts
+from wellhead.store import lost
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 WINDOW = timedelta(minutes=10)
@@ -19,7 +21,7 @@ _log = structlog.get_logger(__name__)
 async def after_power_loss(parts: Parts, *, boot_id: str | None = None) -> int:
     """Compare recently committed versions with the index, if the machine restarted.
 
-    Entities whose chunks are missing lose their hashes, and their connection runs full
+    Entities whose chunks are missing are forgotten, and their connection runs full
     next time, so they are written again; returns how many. Where the system has no
     boot id nothing is checked.
     """
@@ -30,9 +32,9 @@ async def after_power_loss(parts: Parts, *, boot_id: str | None = None) -> int:
         known = await connection.scalar(
             text("SELECT value FROM setting WHERE name = 'boot_id' FOR UPDATE")
         )
-        lost = 0
+        forgotten = 0
         if known is not None and known != boot:
-            lost = await _forget_lost(parts, connection)
+            forgotten = await _forget_lost(parts, connection)
         await connection.execute(
             text(
                 "INSERT INTO setting (name, value) VALUES ('boot_id', :b)"
@@ -40,9 +42,9 @@ async def after_power_loss(parts: Parts, *, boot_id: str | None = None) -> int:
             ),
             {"b": boot},
         )
-    if lost:
-        _log.warning("chunks lost with the power; syncing again", entities=lost)
-    return lost
+    if forgotten:
+        _log.warning("chunks lost with the power; syncing again", entities=forgotten)
+    return forgotten
 
 
 def _read_boot_id() -> str | None:
@@ -59,21 +61,21 @@ async def _forget_lost(parts: Parts, connection: AsyncConnection) -> int:
             " JOIN source_connection c ON c.id = e.connection_id"
         )
     )
-    lost = 0
+    forgotten = 0
     for collection_id in [row.collection_id for row in rows]:
-        lost += await _forget_lost_of(parts, connection, collection_id)
-    return lost
+        forgotten += await _forget_lost_of(parts, connection, collection_id)
+    return forgotten
 
 
 async def _forget_lost_of(
     parts: Parts, connection: AsyncConnection, collection_id: UUID
 ) -> int:
     recent = {
-        row.version: row.chunk_count
+        row.version: row
         for row in await connection.execute(
             text(
-                "SELECT e.version, e.chunk_count FROM entity e"
-                " JOIN source_connection c ON c.id = e.connection_id"
+                "SELECT e.connection_id, e.entity_key, e.version, e.chunk_count"
+                " FROM entity e JOIN source_connection c ON c.id = e.connection_id"
                 " WHERE c.collection_id = :id AND e.chunk_count > 0"
                 " AND e.committed_at >= (SELECT max(l.committed_at) FROM entity l"
                 "   WHERE l.connection_id = e.connection_id) - :window"
@@ -86,16 +88,13 @@ async def _forget_lost_of(
         async for version, count in parts.index.versions(collection_id)
         if version in recent
     }
-    missing = [v for v, count in recent.items() if stored.get(v) != count]
-    if missing:
-        await connection.execute(
-            text(
-                "WITH gone AS (UPDATE entity SET source_version = NULL,"
-                " content_hash = '' WHERE version = ANY(CAST(:v AS bigint[]))"
-                " RETURNING connection_id)"
-                " UPDATE source_connection SET needs_full = true"
-                " WHERE id IN (SELECT connection_id FROM gone)"
-            ),
-            {"v": missing},
-        )
-    return len(missing)
+    missing: dict[UUID, dict[bytes, int]] = defaultdict(dict)
+    for version, row in recent.items():
+        if stored.get(version) != row.chunk_count:
+            missing[row.connection_id][row.entity_key] = version
+    return sum(
+        [
+            await lost.forget(connection, connection_id, missing[connection_id])
+            for connection_id in sorted(missing)
+        ]
+    )

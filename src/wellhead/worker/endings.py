@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wellhead.domain.errors import CREDENTIALS
 from wellhead.domain.jobs import JobMode, JobStatus, Rollback, SyncJob, move
 from wellhead.engine.procrastinate import Task
 from wellhead.services.parts import Parts
@@ -31,6 +32,9 @@ async def complete(parts: Parts, held: SyncJob, collection_id: UUID) -> None:
             reconciled=now if was_full or job.phase == "sweeping" else None,
             was_full=was_full,
         )
+        if await scopes.has_gaps(connection, job.id):
+            # the cursor is past what could not be listed: only a full job brings it
+            await cursors.require_full(connection, job.connection_id)
         await garbage.discard_intents(connection, collection_id, job.connection_id)
         details = await _details(connection, job)
         moved = move(job, JobStatus.COMPLETED, at=now)
@@ -63,7 +67,8 @@ async def fail(
             move(job, JobStatus.FAILED, at=parts.clock.now()),
             phase=None,
             error=error,
-            error_category=category if pauses else None,
+            # a missing key is told like a refused one, and pauses nothing
+            error_category=category if pauses or category in CREDENTIALS else None,
             error_details=details or None,
         )
         await _end(connection, moved, was=job)

@@ -2,7 +2,10 @@
 
 import asyncio
 import threading
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from uuid import UUID
 
 import psycopg
@@ -12,6 +15,12 @@ from wellhead.domain.jobs import JobStatus, SyncJob
 from wellhead.store.jobs import LEASE
 
 RENEW_SECONDS = 1.0
+BLOCKED_SECONDS = 15 * 60.0
+"""An event loop that stands still for so long is as good as dead."""
+BLOCKED_CANCEL_SECONDS = 60.0
+"""The same while a cancelled job waits for it."""
+LONGEST_ROUND_SECONDS = 5.0
+"""No round of the thread counts for more: the whole machine may have slept."""
 
 _log = structlog.get_logger(__name__)
 
@@ -24,27 +33,62 @@ _RENEW = """
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Held:
     """A job whose lease this worker renews; `stop` is set when it must end."""
 
     job: SyncJob
-    stop: asyncio.Event
     loop: asyncio.AbstractEventLoop
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    is_told: bool = False
+    silent_seconds: float = 0.0
+    """For how long the event loop has not turned, as the thread sees it."""
+    _is_asked: bool = False
 
     def tell(self) -> None:
-        self.loop.call_soon_threadsafe(self.stop.set)
+        self.is_told = True
+        self._call(self.stop.set)
+
+    def listen(self, seconds: float) -> None:
+        """Note whether the loop has turned since the last round, and ask again."""
+        if self._is_asked:
+            self.silent_seconds += seconds
+        else:
+            self.silent_seconds = 0.0
+            self._is_asked = True
+            self._call(self._turned)
+
+    @property
+    def is_blocked(self) -> bool:
+        limit = BLOCKED_CANCEL_SECONDS if self.is_told else BLOCKED_SECONDS
+        return self.silent_seconds > limit
+
+    def _turned(self) -> None:
+        self._is_asked = False
+
+    def _call(self, callback: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop is closed, nobody waits any more
+            self.loop.call_soon_threadsafe(callback)
+
+
+def _do_nothing() -> None:
+    """The leases run out; other workers do the rest."""
 
 
 class LeaseKeeper:
     """Renews the leases of all jobs of one worker, and notices lost or cancelled ones.
 
     Every second, on a connection of its own; while the database is away nothing is
-    renewed and nothing is concluded.
+    renewed and nothing is concluded. A job whose event loop stands still is not kept
+    from other workers for ever: `blocked` is called once, and may end the process.
     """
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(
+        self, conninfo: str, *, blocked: Callable[[], None] = _do_nothing
+    ) -> None:
         self._conninfo = conninfo
+        self._blocked = blocked
+        self._has_told_blocked = False
         self._held: dict[UUID, Held] = {}
         self._lock = threading.Lock()
         self._end = threading.Event()
@@ -59,7 +103,7 @@ class LeaseKeeper:
 
     def hold(self, job: SyncJob) -> Held:
         """Begin to renew; call from the event loop that waits for `stop`."""
-        held = Held(job, asyncio.Event(), asyncio.get_running_loop())
+        held = Held(job, asyncio.get_running_loop())
         with self._lock:
             replaced = self._held.get(job.id)
             self._held[job.id] = held
@@ -75,9 +119,13 @@ class LeaseKeeper:
 
     def _run(self) -> None:
         connection: psycopg.Connection[tuple[UUID, str]] | None = None
+        last = time.monotonic()
         while not self._end.wait(RENEW_SECONDS):
             with self._lock:
                 held = dict(self._held)
+            now = time.monotonic()
+            held = self._alive(held, min(now - last, LONGEST_ROUND_SECONDS))
+            last = now
             if not held:
                 continue
             try:
@@ -92,6 +140,20 @@ class LeaseKeeper:
                 _close(connection)
                 connection = None
         _close(connection)
+
+    def _alive(self, held: dict[UUID, Held], seconds: float) -> dict[UUID, Held]:
+        """Leave out the jobs that nobody works on any more, whatever it looks like."""
+        for one in held.values():
+            one.listen(seconds)
+        alive = {ident: one for ident, one in held.items() if not one.is_blocked}
+        if len(alive) < len(held) and not self._has_told_blocked:
+            self._has_told_blocked = True
+            _log.error(
+                "a job blocks this worker, its leases are given up",
+                jobs=[str(ident) for ident in held if ident not in alive],
+            )
+            self._blocked()
+        return alive
 
     def _renew(
         self,

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import structlog
@@ -12,6 +13,7 @@ from wellhead.store.database import is_gone
 from wellhead.sync.convert.converter import Converter
 from wellhead.sync.recover import roll_back
 from wellhead.worker import boot
+from wellhead.worker.expunge import expunge_erased
 from wellhead.worker.lease import LeaseKeeper
 from wellhead.worker.maintain import flush_garbage, maintain_tables
 from wellhead.worker.purge import drop_collection, purge_connection
@@ -24,6 +26,7 @@ TICK_SECONDS = 1.0
 GARBAGE_SECONDS = 5.0
 MAINTAIN_SECONDS = 5.0
 RESTART_SECONDS = 1.0
+THREADS = 64
 
 _log = structlog.get_logger(__name__)
 
@@ -35,9 +38,16 @@ async def work(
     conninfo: str,
     concurrency: int,
     stop: asyncio.Event,
+    blocked: Callable[[], None] = lambda: None,
 ) -> None:
-    """Work until `stop` is set. Jobs under way are then released to other workers."""
-    leases = LeaseKeeper(conninfo)
+    """Work until `stop` is set. Jobs under way are then released to other workers.
+
+    `blocked` is called from a thread when a connector has blocked the event loop for
+    so long that this process had better end.
+    """
+    # what connectors leave hanging in threads must not hold up everybody else
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+    leases = LeaseKeeper(conninfo, blocked=blocked)
     leases.start()
     desk = Desk(parts, converter, leases)
     handlers: dict[Task, Handler] = {
@@ -51,6 +61,7 @@ async def work(
         asyncio.create_task(_every(TICK_SECONDS, tick, parts)),
         asyncio.create_task(_every(GARBAGE_SECONDS, flush_garbage, parts)),
         asyncio.create_task(_every(MAINTAIN_SECONDS, maintain_tables, parts)),
+        asyncio.create_task(_every(MAINTAIN_SECONDS, expunge_erased, parts)),
     ]
     try:
         await boot.after_power_loss(parts)

@@ -7,16 +7,19 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from sqlalchemy import select, text, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import text, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from wellhead.services.parts import Parts
 from wellhead.store import garbage
+from wellhead.store.locks import INDEX_GATE
 from wellhead.store.schema import collection
 
 GROUP = 10_000
 MAINTAIN_EVERY = timedelta(seconds=15)
 """Unindexed rows are searched slowly; with nothing to do it costs next to nothing."""
+MAINTAIN_AFTER = timedelta(minutes=5)
+"""A table that grows is left alone; so it is looked at for a while after it grew."""
 
 _log = structlog.get_logger(__name__)
 
@@ -59,10 +62,10 @@ async def maintain_tables(parts: Parts) -> None:
                 "SELECT c.id FROM collection c WHERE NOT c.is_deleting AND EXISTS ("
                 " SELECT 1 FROM source_connection s JOIN sync_job j"
                 " ON j.connection_id = s.id WHERE s.collection_id = c.id"
-                " AND j.progress_at > coalesce(c.maintained_at, '-infinity'))"
+                " AND j.progress_at + :after > coalesce(c.maintained_at, '-infinity'))"
                 " AND coalesce(c.maintained_at, '-infinity') < now() - :every"
             ),
-            {"every": MAINTAIN_EVERY},
+            {"every": MAINTAIN_EVERY, "after": MAINTAIN_AFTER},
         )
         changed = [row.id for row in rows]
     for collection_id in changed:
@@ -83,24 +86,29 @@ async def maintain_tables(parts: Parts) -> None:
 async def maintainer(
     db: AsyncEngine, collection_id: UUID, *, waits: bool = False
 ) -> AsyncIterator[bool]:
-    """Be the only maintainer of a collection; yields False when someone else is."""
+    """Be the only maintainer of a collection; yields False when someone else is.
+
+    While a backup pins the index there is no maintainer at all. Never ask for a second
+    one inside: a backup that waits for the first would hold up the second.
+    """
     digest = hashlib.blake2b(collection_id.bytes, digest_size=8).digest()
     key = int.from_bytes(digest, "big", signed=True)
     async with db.connect() as plain:
         connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
-        if waits:
-            await connection.execute(text("SELECT pg_advisory_lock(:k)"), {"k": key})
-            is_mine = True
-        else:
-            is_mine = bool(
-                await connection.scalar(
-                    select(text("pg_try_advisory_lock(:k)")).params(k=key)
-                )
-            )
         try:
-            yield is_mine
+            yield await _lock(connection, key, waits=waits)
         finally:
-            if is_mine:
-                await connection.execute(
-                    text("SELECT pg_advisory_unlock(:k)"), {"k": key}
-                )
+            if not connection.invalidated:  # else its locks are gone with it
+                await connection.execute(text("SELECT pg_advisory_unlock_all()"))
+
+
+async def _lock(connection: AsyncConnection, key: int, *, waits: bool) -> bool:
+    for name, lock in (("lock_shared", INDEX_GATE), ("lock", key)):
+        if waits:
+            query = text(f"SELECT pg_advisory_{name}(:k)")
+            await connection.execute(query, {"k": lock})
+        else:
+            query = text(f"SELECT pg_try_advisory_{name}(:k)")
+            if not await connection.scalar(query, {"k": lock}):
+                return False
+    return True

@@ -34,11 +34,13 @@ from wellhead.store.outbox import write_job_event
 from wellhead.sync import pipeline
 from wellhead.sync.convert.converter import Converter
 from wellhead.sync.failing import reason
-from wellhead.sync.run import Run, Tools
+from wellhead.sync.run import Caution, Run, Tools
 from wellhead.worker import endings
 from wellhead.worker.lease import LeaseKeeper
 
-CRASHES_UNTIL_CAUTIOUS = 2
+CRASHES_UNTIL_FAILED = 5
+CLOSE_SECONDS = 10.0
+"""How long a source may take to close; what lasts longer holds nobody up."""
 GIVE_BACK_SECONDS = 0.5
 GIVE_BACK_TRIES = 120
 
@@ -83,6 +85,9 @@ async def _claim(parts: Parts, job_id: UUID) -> tuple[Claim, Turn] | None:
         claim = await jobs.claim(connection, job_id, fence=turn.fence, now=now)
         if claim is None:
             return None
+        if claim.suspect_key is not None:
+            # a worker that dies before it touches an entity blames none
+            await jobs.patch(connection, claim.job, {"suspect_key": None})
         if claim.job.generation == 0:
             job = await _begin(connection, parts, claim.job, turn)
             if found.status is JobStatus.PENDING:
@@ -120,6 +125,7 @@ async def _run(desk: Desk, claim: Claim, turn: Turn, stop: asyncio.Event) -> Non
     source: Source | None = None
     try:
         _refuse_cancelled(job)
+        _refuse_hopeless(claim)
         source = await _source(parts, job, turn)
         run = _compose(desk, claim, turn, source)
         await _until_stopped(pipeline.sync(run), stop)
@@ -134,7 +140,7 @@ async def _run(desk: Desk, claim: Claim, turn: Turn, stop: asyncio.Event) -> Non
         await _end_with(parts, job, turn, error)
     finally:
         if source is not None:
-            await source.close()
+            await _close(source, log)
         log.info("job left", cpu_seconds=round(time.process_time() - began, 3))
 
 
@@ -143,9 +149,30 @@ def _refuse_cancelled(job: SyncJob) -> None:
         raise FencedError("the job was cancelled before it was claimed again")
 
 
+def _refuse_hopeless(claim: Claim) -> None:
+    """A job whose workers die before they have anything to commit must end, too."""
+    if claim.crashes >= CRASHES_UNTIL_FAILED:
+        raise JobError(
+            f"the worker died {claim.crashes} times in a row while it ran this job,"
+            " without any progress in between; the logs of the workers may say why"
+        )
+
+
+async def _close(source: Source, log: structlog.stdlib.BoundLogger) -> None:
+    """Close a source whose job is over: neither a hang nor a bug of it matters now."""
+    closing = asyncio.ensure_future(source.close())
+    try:
+        await asyncio.wait({closing}, timeout=CLOSE_SECONDS)
+    finally:
+        closing.cancel()
+    if not closing.done():
+        log.warning("a source does not close", waited_seconds=CLOSE_SECONDS)
+    elif not closing.cancelled() and closing.exception() is not None:
+        log.warning("a source did not close", exc_info=closing.exception())
+
+
 def _compose(desk: Desk, claim: Claim, turn: Turn, source: Source) -> Run:
     parts = desk.parts
-    is_cautious = claim.crashes >= CRASHES_UNTIL_CAUTIOUS
     return Run(
         tools=Tools(
             db=parts.db,
@@ -161,8 +188,7 @@ def _compose(desk: Desk, claim: Claim, turn: Turn, source: Source) -> Run:
         collection_id=turn.collection_id,
         connection_id=claim.job.connection_id,
         source_name=turn.short_name,
-        cautious=is_cautious,
-        poison=claim.suspect_key if claim.crashes > CRASHES_UNTIL_CAUTIOUS else None,
+        caution=Caution(crashes=claim.crashes, suspect=claim.suspect_key),
     )
 
 
@@ -252,6 +278,8 @@ async def _cancel_if_asked(parts: Parts, job: SyncJob, turn: Turn) -> None:
         await endings.cancel(parts, job, turn.collection_id)
     except FencedError as error:
         _log.info("job left to its owner", job_id=str(job.id), reason=str(error))
+        async with parts.db.begin() as connection:
+            await jobs.was_no_crash(connection, job)
 
 
 async def _fail(parts: Parts, job: SyncJob, turn: Turn, error: Exception) -> None:

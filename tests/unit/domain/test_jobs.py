@@ -70,3 +70,16 @@ def test_a_final_job_holds_no_lease() -> None:
 
     assert (ended.lease_until, ended.waiting_until) == (None, None)
     assert ended.duration_seconds == 90
+
+
+@given(st.lists(st.integers(-10_000, 10_000), min_size=2, max_size=2))
+def test_clocks_that_disagree_make_no_job_end_before_it_began(
+    seconds: list[int],
+) -> None:
+    began, ended = (START + timedelta(seconds=one) for one in seconds)
+    done = move(move(job(), JobStatus.RUNNING, at=began), JobStatus.COMPLETED, at=ended)
+
+    assert done.started_at is not None
+    assert done.completed_at is not None
+    assert done.created_at <= done.started_at <= done.completed_at
+    assert (done.duration_seconds or 0) >= 0

@@ -92,7 +92,8 @@ def test_scopes_have_parents_up_to_the_root() -> None:
     ]
 
 
-def test_a_key_is_stable_over_normal_forms_and_never_ambiguous() -> None:
-    assert entity_key("T", "caf\u00e9") == entity_key("T", "cafe\u0301")
+def test_a_key_is_that_of_its_very_characters_and_never_ambiguous() -> None:
+    assert entity_key("T", "caf\u00e9") != entity_key("T", "cafe\u0301")
+    assert entity_key("a\0b", "c") != entity_key("a", "b\0c")
     assert entity_key("ab", "c") != entity_key("a", "bc")
     assert len(entity_key("T", "\ud800")) == 16

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +22,7 @@ AT_ONCE = Upkeep(
     fragments=3,
     table_versions=5,
     keep=timedelta(milliseconds=1),
+    quiet=timedelta(0),
 )
 
 
@@ -78,6 +80,28 @@ async def test_a_changed_table_is_merged_indexed_pruned_and_then_left_alone(
     assert stats["fragment_stats"]["num_fragments"] == 1  # type: ignore[index]
     assert manifests(tmp_path) == 1
     assert await table.count_rows() == 400
+
+
+async def test_a_table_that_grows_waits_for_a_quarter_of_its_rows(
+    table: AsyncTable, tmp_path: Path
+) -> None:
+    grows = replace(AT_ONCE, keep=timedelta(minutes=10), quiet=timedelta(minutes=10))
+    await table.add(rows(0, 400))
+    assert await maintain_table(table, tmp_path / "t.lance", grows)
+    for first in range(400, 480, 10):
+        await table.add(rows(first, 10))
+    assert not await maintain_table(table, tmp_path / "t.lance", grows)
+    for first in range(480, 500, 10):
+        await table.add(rows(first, 10))
+    assert await maintain_table(table, tmp_path / "t.lance", grows)
+
+    for first in range(500, 560, 10):
+        await table.add(rows(first, 10))
+    assert not await maintain_table(table, tmp_path / "t.lance", grows)
+    quiet = replace(grows, quiet=timedelta(0))
+    assert await maintain_table(table, tmp_path / "t.lance", quiet)
+    unindexed = [i.num_unindexed_rows for i in await table.list_indices()]
+    assert set(unindexed) == {0}
 
 
 async def test_removed_rows_are_cleared_away_once_they_are_a_tenth(

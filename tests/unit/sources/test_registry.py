@@ -11,7 +11,14 @@ from wellhead.domain.errors import NotFoundError
 from wellhead.sources import registry
 from wellhead.sources.registry import ENTRY_POINT_GROUP, Registry
 
-DEMO = {"timed", "stub", "incremental_stub", "exception_stub", "file_stub"}
+DEMO = {
+    "timed",
+    "stub",
+    "incremental_stub",
+    "exception_stub",
+    "file_stub",
+    "bulk_stub",
+}
 
 THIRD_PARTY = """
 from wellhead.sources.connectors.timed import TimedSource

@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wellhead.domain.files import TextKind
-from wellhead.sync.chunk import GRAMMARS, WINDOW, _windows, clean, embedding_text, split
+from wellhead.sync import chunk
+from wellhead.sync.chunk import GRAMMARS, WINDOW, _windows, embedding_text, split
+from wellhead.sync.storable import clean
 
 KINDS = [(kind, "") for kind in TextKind] + [
     (TextKind.CODE, f"file{suffix}") for suffix in (".py", ".ts", ".rs")
@@ -119,7 +121,7 @@ def test_a_line_without_end_reaches_the_splitter_in_windows(
 
     passages = split(text, kind=kind, name=name, budget=700)
 
-    assert max(map(len, _windows(text))) == WINDOW
+    assert max(map(len, _windows([text]))) <= WINDOW
     assert "".join(passages) == text
 
 
@@ -147,3 +149,63 @@ def test_a_passage_is_embedded_under_its_title() -> None:
 
 def _visible(text: str) -> str:
     return "".join(text.split())
+
+
+def test_headings_that_are_none_are_seen_in_no_time() -> None:
+    text = "# " * 300 + "\nsome words"
+
+    assert split(text, kind=TextKind.MARKDOWN, name="", budget=700)
+
+
+@given(st.lists(st.text("a \n#"), max_size=20), st.sampled_from(list(TextKind)))
+def test_a_text_in_pieces_is_cut_as_a_whole_one(
+    pieces: list[str], kind: TextKind
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chunk, "WINDOW", 20)
+        patch.setattr(chunk, "UNBROKEN_WINDOW", 5)
+        whole = split("".join(pieces), kind=kind, name="", budget=10)
+        parts = list(chunk.passages(pieces, kind=kind, name="", budget=10))
+
+    assert parts == whole
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "(",
+        "[",
+        "{",
+        "> ",
+        "- ",
+        "*",
+        "`",
+        "<",
+        "|",
+        "\\",
+        "a.",
+        "#",
+        "\t- ",
+        "![",
+        "é\u0301",
+    ],
+)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (TextKind.MARKDOWN, ""),
+        (TextKind.CODE, "a.js"),
+        (TextKind.CODE, "a.py"),
+        (TextKind.CODE, "a.ts"),
+        (TextKind.CODE, "a.c"),
+    ],
+)
+def test_deep_nesting_is_cut_like_all_else(
+    kind: TextKind, name: str, unit: str
+) -> None:
+    text = unit * (WINDOW // 4) + "end"
+
+    passages = split(text, kind=kind, name=name, budget=700)
+
+    assert max(map(len, passages)) <= 700
+    assert passages[-1].endswith("end")

@@ -66,7 +66,7 @@ async def test_text_is_decoded_as_it_was_written(
     got = await convert(converter, tmp_path / "a.txt", data)
 
     expected = "größer, ärger, öfter, üblich\ufffd" if text is None else text
-    assert got == Converted(expected, TextKind.TEXT)
+    assert got == Converted((expected,), TextKind.TEXT)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ async def test_the_media_type_counts_when_the_name_says_nothing(
         path, name="Tides of 2024", media_type="text/html; charset=utf-8"
     )
 
-    assert got == Converted("# Tides\n", TextKind.MARKDOWN)
+    assert got == Converted(("# Tides\n",), TextKind.MARKDOWN)
 
 
 async def test_binary_data_under_a_text_name_is_refused(

@@ -34,6 +34,7 @@ def entity(version: str | None = None, **more: Any) -> Entity:
         ("v1", KNOWN, ("permanent", "v1", "f"), Verdict.SKIP),
         ("v2", KNOWN, ("permanent", "v1", "f"), Verdict.LOOK),
         ("v1", KNOWN, ("permanent", "v1", "older"), Verdict.LOOK),
+        ("v1", KNOWN, ("permanent", "v1", "f", True), Verdict.LOOK),
         (None, KNOWN, ("permanent", None, "f"), Verdict.LOOK),
         ("v1", KNOWN, ("transient", "v1", "f"), Verdict.LOOK),
     ],

@@ -1,12 +1,11 @@
 """The sync jobs of a source connection."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query, Request, Response
+from fastapi import Request, Response
 
 from wellhead.api.deps import Limit, Services, Tenant
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import AfterKey, SlashRouter, link_next
 from wellhead.api.schemas.jobs import EntityFailure, JobReport, SourceConnectionJob
 from wellhead.domain.errors import NotFoundError
 from wellhead.domain.jobs import JobStatus
@@ -37,7 +36,7 @@ async def list_jobs(
         parts, tenant, source_connection_id, limit=limit, before=before, status=status
     )
     if len(found) == limit:
-        _link_next(request, response, before=str(found[-1].id))
+        link_next(request, response, before=str(found[-1].id))
     return [SourceConnectionJob.of(job) for job in found]
 
 
@@ -75,7 +74,7 @@ async def list_job_failures(
     request: Request,
     response: Response,
     limit: Limit = 100,
-    after: Annotated[str | None, Query(pattern="^[0-9a-f]{32}$")] = None,
+    after: AfterKey = None,
 ) -> list[EntityFailure]:
     """List the entities that a job could not process, with stage and reason.
 
@@ -90,11 +89,5 @@ async def list_job_failures(
         after=None if after is None else bytes.fromhex(after),
     )
     if len(found) == limit:
-        _link_next(request, response, after=found[-1].entity_key.hex())
+        link_next(request, response, after=found[-1].entity_key.hex())
     return [EntityFailure.of(one) for one in found]
-
-
-def _link_next(request: Request, response: Response, **where: str) -> None:
-    """Name the next page, keeping the other parameters."""
-    url = request.url.include_query_params(**where)
-    response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'

@@ -90,14 +90,17 @@ async def run_connection(
 ) -> SourceConnectionJob:
     """Start a sync now; `confirm_deletes` lets that many held deletes happen."""
     asked = body or RunRequest()
+    confirmed = asked.confirm_deletes if confirm_deletes is None else confirm_deletes
+    if confirmed is not None:
+        await connections.check_confirmation(
+            parts, tenant, source_connection_id, confirmed
+        )
     job = await runs.start_run(
         parts,
         tenant,
         source_connection_id,
         force_full=force_full_sync or asked.force_full_sync,
-        confirm_deletes=(
-            asked.confirm_deletes if confirm_deletes is None else confirm_deletes
-        ),
+        confirm_deletes=confirmed,
     )
     return SourceConnectionJob.of(job)
 

@@ -75,6 +75,26 @@ class EntitySummary(BaseModel):
     by_type: dict[str, EntityTypeStats] = {}
 
 
+class DeletesHeld(BaseModel):
+    """Deletes that a person may confirm; the next complete listing may do it, too."""
+
+    count: int
+    scopes: dict[str, int]
+    confirm_with: str
+
+    @classmethod
+    def of(cls, details: ConnectionDetails) -> "DeletesHeld | None":
+        count = sum(details.deletes_held.values())
+        if not count:
+            return None
+        path = f"/source-connections/{details.connection.id}/run"
+        return cls(
+            count=count,
+            scopes=dict(details.deletes_held),
+            confirm_with=f"POST {path}?confirm_deletes={count}",
+        )
+
+
 class SourceConnection(BaseModel):
     id: UUID
     organization_id: UUID
@@ -96,6 +116,7 @@ class SourceConnection(BaseModel):
     error_message: str | None = None
     provider_settings_url: str | None = None
     provider_short_name: str | None = None
+    deletes_held: DeletesHeld | None = None
 
     @classmethod
     def of(cls, details: ConnectionDetails) -> "SourceConnection":
@@ -123,6 +144,7 @@ class SourceConnection(BaseModel):
             entities=_entities(details),
             error_category=category,
             error_message=message,
+            deletes_held=DeletesHeld.of(details),
         )
 
 

@@ -5,10 +5,13 @@ import sys
 import typer
 
 from wellhead.app.cli import (
+    backup,
     collections,
     connections,
     database,
     doctor,
+    entities,
+    failures,
     jobs,
     keys,
     search,
@@ -31,12 +34,14 @@ def make_app() -> typer.Typer:
         add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for commands in (serve, sync, search, doctor, version):
+    for commands in (serve, sync, search, doctor, backup, version):
         commands.add_to(app)
     for group, name in (
         (jobs, "jobs"),
+        (failures, "failures"),
         (collections, "collections"),
         (connections, "connections"),
+        (entities, "entities"),
         (sources, "sources"),
         (keys, "keys"),
         (database, "db"),

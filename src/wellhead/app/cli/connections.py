@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from wellhead.app.cli.options import AsJson, Collection, DataDir, Url
-from wellhead.app.cli.output import facts, job_table, show, table
+from wellhead.app.cli.output import facts, facts_and_steps, job_table, show, table
 from wellhead.app.cli.target import TargetError, read_target
 
 commands = typer.Typer(help="Source connections: configured sources.")
@@ -77,19 +77,23 @@ def create(
 def show_one(
     connection_id: str, url: Url = None, data_dir: DataDir = None, json: AsJson = None
 ) -> None:
-    """Show one connection with its last job and its entities."""
+    """Show one connection with its last job, its entities, and what it waits for."""
+    from wellhead.app.cli.hints import next_steps
     from wellhead.app.cli.server import connect, segment
 
     with connect(url, data_dir) as server:
         found = server.get(f"/source-connections/{segment(connection_id)}")
-        show(found, facts, as_json=json)
+        found["next_steps"] = next_steps(server, connection_id, url, data_dir)
+        show(found, facts_and_steps, as_json=json)
 
 
 @commands.command(epilog="Example: wellhead connections run CONNECTION_ID")
 def run(
     connection_id: str,
     full: Annotated[bool, typer.Option("--full", help="List everything anew.")] = False,
-    confirm_deletes: Annotated[int | None, typer.Option(min=0)] = None,
+    confirm_deletes: Annotated[
+        int | None, typer.Option(help="Let this many held deletes happen.", min=0)
+    ] = None,
     url: Url = None,
     data_dir: DataDir = None,
     json: AsJson = None,

@@ -1,6 +1,6 @@
-"""`wellhead doctor`: every setting, and whether everything is in order."""
+"""`wellhead doctor`: every setting, whether everything is in order, and scrubbing."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -9,21 +9,71 @@ from wellhead.app.cli.output import show, table
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command(epilog="Example: wellhead doctor")(doctor)
+    app.command(epilog="Example: wellhead doctor --scrub --dry-run")(doctor)
 
 
-def doctor(data_dir: DataDir = None, json: AsJson = None) -> None:
-    """Print every setting and check this installation; exit status 1 if one fails."""
-    from wellhead.app.checkup import check_all, list_settings
+def doctor(
+    scrub: Annotated[
+        bool,
+        typer.Option(
+            "--scrub", help="Compare the index with the ledger and mend what differs."
+        ),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --scrub: look, change nothing.")
+    ] = False,
+    data_dir: DataDir = None,
+    json: AsJson = None,
+) -> None:
+    """Print every setting and check this installation; exit status 1 if one fails.
+
+    With --scrub: compare every collection's index with the ledger instead. Lost chunks
+    come back with the next job of their connection; chunks that nobody knows are
+    removed. Jobs and searches may go on meanwhile. Exit status 1 if anything wrong is
+    left unrepaired, as with --dry-run.
+    """
     from wellhead.app.settings import load
 
+    if dry_run and not scrub:
+        raise typer.BadParameter("--dry-run goes with --scrub")
     settings = load(data_dir=data_dir)
-    options = [] if data_dir is None else ["data_dir"]
-    checks = check_all(settings)
-    data = {"settings": list_settings(settings, options), "checks": checks}
-    show(data, _report, as_json=json)
-    if not all(check["ok"] for check in checks):
+    if scrub:
+        from wellhead.app.checkup import scrub_all
+
+        told = scrub_all(settings, repair=not dry_run)
+        show(told, _scrub_report, as_json=json)
+        is_well = told["is_well"]
+    else:
+        from wellhead.app.checkup import check_all, list_settings
+
+        options = [] if data_dir is None else ["data_dir"]
+        checks = check_all(settings)
+        data = {"settings": list_settings(settings, options), "checks": checks}
+        show(data, _report, as_json=json)
+        is_well = all(check["ok"] for check in checks)
+    if not is_well:
         raise typer.Exit(1)
+
+
+def _scrub_report(told: dict[str, Any]) -> Any:
+    from rich.console import Group
+
+    compared = f"Compared {told['entities']} entities with {told['versions']} versions."
+    if not told["findings"]:
+        compared += " Nothing is wrong."
+    parts: list[Any] = [compared]
+    if told["findings"]:
+        rows = [
+            (one["collection"] or "", one["count"], one["found"], one["repair"])
+            for one in told["findings"]
+        ]
+        parts.append(table(["collection", "count", "found", "repair"], rows))
+    if told["waiting_for_a_job"]:
+        parts.append(f"{told['waiting_for_a_job']} entities wait for the next job.")
+    parts += [
+        f"Run: wellhead connections run {one}" for one in told["connections_to_run"]
+    ]
+    return Group(*parts)
 
 
 def _report(data: dict[str, Any]) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from wellhead.app.cli.options import AsJson, DataDir, Url
-from wellhead.app.cli.output import facts, job_table, show, wants_json
+from wellhead.app.cli.output import facts_and_steps, job_table, show, wants_json
 
 commands = typer.Typer(help="Sync jobs: what was synced, when, and how it went.")
 
@@ -78,15 +78,19 @@ def show_one(
     data_dir: DataDir = None,
     json: AsJson = None,
 ) -> None:
-    """Show everything about one job, and what it could not process."""
+    """Show one job, what it could not process, and what its connection waits for."""
     from wellhead.app.cli.follow import job_path
+    from wellhead.app.cli.hints import next_steps
     from wellhead.app.cli.server import connect
 
     with connect(url, data_dir) as server:
         job = _find(server, job_id, connection)
         path = job_path(job["source_connection_id"], job["id"])
         job["failures"] = server.get(f"{path}/failures", limit=20)
-        show(job, facts, as_json=json)
+        job["next_steps"] = next_steps(
+            server, job["source_connection_id"], url, data_dir
+        )
+        show(job, facts_and_steps, as_json=json)
 
 
 @commands.command(epilog="Example: wellhead jobs cancel JOB_ID")

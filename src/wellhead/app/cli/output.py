@@ -59,6 +59,25 @@ def facts(data: dict[str, Any]) -> Any:
     )
 
 
+def facts_and_steps(data: dict[str, Any]) -> Any:
+    """Lay out one thing, and below it what to do next."""
+    steps = data["next_steps"]
+    known = {key: value for key, value in data.items() if key != "next_steps"}
+    return with_steps(facts(known), steps)
+
+
+def with_steps(layout: Any, steps: Iterable[dict[str, str]]) -> Any:
+    """Lay out reasons and commands below, a command on one line however long."""
+    from rich.console import Group
+    from rich.text import Text
+
+    lines = []
+    for step in steps:
+        lines.append(Text(step["why"]))
+        lines.append(Text(f"  {step['command']}", no_wrap=True, overflow="ignore"))
+    return Group(layout, *lines)
+
+
 def plain(value: object) -> str:
     """Return text for people, without control characters that a source may hold."""
     text = "" if value is None else str(value)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,6 +29,15 @@ class RefusedError(CommandError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list, the length of the whole, and where the next part begins."""
+
+    rows: list[dict[str, Any]]
+    total: int
+    after: str | None
 
 
 class Server:
@@ -66,6 +76,15 @@ class Server:
                 return
             skip += PAGE
 
+    def page(self, path: str, **params: Any) -> Page:
+        """Return a page of a list that is paged by `after`."""
+        answer = self._answer("GET", path, params=params)
+        link = answer.links.get("next")
+        after = None if link is None else httpx.URL(link["url"]).params.get("after")
+        rows = answer.json()
+        total = answer.headers.get("X-Total-Count", len(rows))
+        return Page(rows, int(total), after)
+
     def find(self, path: str) -> Any | None:
         """Return what is there, None when nothing is."""
         try:
@@ -76,18 +95,23 @@ class Server:
             raise
 
     def _ask(self, method: str, path: str, **more: Any) -> Any:
+        answer = self._answer(method, path, **more)
+        try:
+            return answer.json()
+        except ValueError as error:
+            raise CommandError(f"{self._client.base_url} is no Wellhead") from error
+
+    def _answer(self, method: str, path: str, **more: Any) -> httpx.Response:
         given = {k: v for k, v in more.pop("params").items() if v is not None}
         try:
             response = self._client.request(method, path, params=given, **more)
-            if response.is_success:
-                return response.json()
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise CommandError(
                 f"no answer from {self._client.base_url} "
                 f"({str(error) or type(error).__name__}): is the server running?"
             ) from error
-        except ValueError as error:
-            raise CommandError(f"{self._client.base_url} is no Wellhead") from error
+        if response.is_success:
+            return response
         raise RefusedError(_explain(response), response.status_code)
 
 

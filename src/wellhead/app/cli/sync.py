@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from wellhead.app.cli.options import AsJson, DataDir, Url
-from wellhead.app.cli.output import job_table, plain, show, wants_json
+from wellhead.app.cli.output import job_table, plain, show, wants_json, with_steps
 from wellhead.app.cli.target import Target, TargetError, read_target, with_lists
 
 SHOWN_FAILURES = 5
@@ -66,6 +66,7 @@ def sync(
         return
     if collection is None:
         raise typer.BadParameter("name a collection with --collection")
+    from wellhead.app.cli.hints import next_steps
     from wellhead.app.cli.server import CommandError, connect, connect_or_start
 
     if no_wait:  # a server that ended at once would start nothing
@@ -76,6 +77,9 @@ def sync(
     with connect_or_start(url, data_dir) as server:
         started = start(server, target, collection, full, confirm_deletes)
         done = _follow(server, started, as_json=json)
+        done["next_steps"] = next_steps(
+            server, done["source_connection"], url, data_dir
+        )
         show(done, _summary, as_json=json)
     if done["job"]["status"] != "completed":
         raise CommandError(f"the job {done['job']['status']}: {done['job']['error']}")
@@ -178,4 +182,5 @@ def _summary(done: dict[str, Any]) -> Any:
         plain(f"failed: {one['source_id']} ({one['stage']}): {one['reason']}")
         for one in done.get("failures", [])
     ]
-    return Group(job_table([done["job"]]), *failures)
+    shown = Group(job_table([done["job"]]), *failures)
+    return with_steps(shown, done.get("next_steps", []))

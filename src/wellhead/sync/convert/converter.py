@@ -1,6 +1,7 @@
 """Files to text: plain files here, documents in processes that can be killed."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,17 +20,24 @@ from wellhead.sync.convert.process import (
     LimitError,
     spawn,
 )
-from wellhead.sync.convert.text import decode
+from wellhead.sync.convert.text import read_text
 
 MAIL = "message/rfc822"
 
 
 @dataclass(frozen=True, slots=True)
 class Converted:
-    """The text of a file and what it is written in."""
+    """The text of a file, in pieces that may be read anew, and what it is written in.
 
-    text: str
+    Reading the pieces of a long file raises OSError.
+    """
+
+    pieces: Iterable[str]
     kind: TextKind
+
+    @property
+    def text(self) -> str:
+        return "".join(self.pieces)
 
 
 class Converter:
@@ -43,6 +51,8 @@ class Converter:
         self._children: set[ConverterProcess] = set()
         self._idle: list[ConverterProcess] = []
         self._is_closed = False
+        self.documents = 0
+        """How many documents it is done with, well or not: the queue moves."""
 
     async def text_of(
         self, path: Path, *, name: str, media_type: str | None = None
@@ -59,14 +69,14 @@ class Converter:
             size = await asyncio.to_thread(_checked_size, path, self._limits.file_bytes)
             kind = text_kind(suffix)
             if kind is not None:
-                return Converted(await asyncio.to_thread(_read_text, path), kind)
+                return Converted(await asyncio.to_thread(read_text, path), kind)
         except OSError as error:
             reason = f"the file cannot be opened: {error.strerror}"
             raise ConvertError(reason, FailureClass.TRANSIENT) from error
         text = await self._read_document(path, suffix) if size else ""
         if size and not text.strip():
             raise ConvertError("no text found in it")
-        return Converted(text, TextKind.MARKDOWN)
+        return Converted((text,), TextKind.MARKDOWN)
 
     async def close(self) -> None:
         """End every child, also those at work; a second call changes nothing."""
@@ -90,6 +100,7 @@ class Converter:
             try:
                 return await child.read(path, suffix, attachments=attachments)
             finally:
+                self.documents += 1
                 if child.usable and not self._is_closed:
                     self._idle.append(child)
                 else:
@@ -126,7 +137,3 @@ def _checked_size(path: Path, limit: int) -> int:
     if size > limit:
         raise ConvertError(f"the file is larger than {limit // MEGABYTE} MB")
     return size
-
-
-def _read_text(path: Path) -> str:
-    return decode(path.read_bytes())

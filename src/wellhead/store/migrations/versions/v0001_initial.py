@@ -1,5 +1,5 @@
 """The whole schema; tests/write_initial_migration.py writes it."""
-# ruff: noqa: E501
+# ruff: noqa: E501, PLR0915
 
 import sqlalchemy as sa
 from alembic import op
@@ -140,6 +140,23 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "expunge",
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("collection_id", sa.UUID(), nullable=False),
+        sa.Column("clean_state", sa.BigInteger(), nullable=True),
+        sa.Column("rewritten_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["collection_id"],
+            ["collection.id"],
+            name=op.f("fk_expunge_collection_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("version", name=op.f("pk_expunge")),
+    )
+    op.create_index(
+        op.f("ix_expunge_collection_id"), "expunge", ["collection_id"], unique=False
+    )
+    op.create_table(
         "source_connection",
         sa.Column("id", sa.UUID(), nullable=False),
         sa.Column("organization_id", sa.UUID(), nullable=False),
@@ -238,9 +255,21 @@ def upgrade() -> None:
         sa.Column("stage", sa.Text(), nullable=False),
         sa.Column("class", sa.Text(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("jobs", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("next_retry_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("error", sa.Text(), nullable=False),
+        sa.Column(
+            "first_failed_at", postgresql.TIMESTAMP(timezone=True), nullable=False
+        ),
         sa.Column("failed_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("job_id", sa.UUID(), nullable=False),
+        sa.Column("asked_during", sa.UUID(), nullable=True),
+        sa.Column(
+            "seen_generation",
+            sa.BigInteger(),
+            server_default=sa.text("0"),
+            nullable=False,
+        ),
         sa.ForeignKeyConstraint(
             ["connection_id"],
             ["source_connection.id"],
@@ -377,6 +406,22 @@ def upgrade() -> None:
         ["connection_id"],
         unique=True,
         postgresql_where=sa.text("status IN ('pending', 'running', 'cancelling')"),
+    )
+    op.create_table(
+        "tombstone",
+        sa.Column("connection_id", sa.UUID(), nullable=False),
+        sa.Column("entity_key", sa.LargeBinary(), nullable=False),
+        sa.Column("type", sa.Text(), nullable=False),
+        sa.Column("erased_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["connection_id"],
+            ["source_connection.id"],
+            name=op.f("fk_tombstone_connection_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "connection_id", "entity_key", name=op.f("pk_tombstone")
+        ),
     )
     op.create_table(
         "job_change",

@@ -1,0 +1,159 @@
+"""Whom a job blames when its workers die, and how long it stays careful."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.bench import Bench, thing
+
+from wellhead.domain.items import Item, ScopeEnd, ScopeStart, Upsert
+from wellhead.domain.jobs import JobStatus, SyncJob
+from wellhead.sync import commit, failing, prepare, run
+from wellhead.worker.run_job import _claim, run_job
+
+NAMES = [f"{number:02}" for number in range(10)]
+
+
+class Deaths:
+    """Entities at which a worker dies: so often, or each time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **at: int) -> None:
+        self.left = {name.removeprefix("at_"): often for name, often in at.items()}
+        self.recorded = 0
+        self._reached = asyncio.Event()
+        self._read, self._record = prepare._read, failing.record_suspect
+        monkeypatch.setattr(prepare, "_read", self._deadly_read)
+        monkeypatch.setattr(prepare, "record_suspect", self._counted)
+
+    async def _deadly_read(self, run: Any, item: Any, *rest: Any) -> Any:
+        ident = item.entity.source_id
+        if self.left.get(ident, 0) > 0:
+            self.left[ident] -= 1
+            self._reached.set()
+            await asyncio.Event().wait()
+        return await self._read(run, item, *rest)
+
+    async def _counted(self, *words: Any, **more: Any) -> None:
+        self.recorded += 1
+        await self._record(*words, **more)
+
+    async def run(self, bench: Bench, job: SyncJob) -> SyncJob:
+        """Run a job to its end; a worker that dies leaves its lease to run out."""
+        for _ in range(20):
+            if not (await bench.job(job.id)).is_open:
+                break
+            self._reached.clear()
+            task = asyncio.create_task(run_job(bench.desk, job.id))
+            reached = asyncio.create_task(self._reached.wait())
+            await asyncio.wait({task, reached}, return_when=asyncio.FIRST_COMPLETED)
+            # T2 of what was read before it does not wait
+            await asyncio.sleep(0.1)
+            reached.cancel()
+            task.cancel()
+            await asyncio.gather(task, reached, return_exceptions=True)
+            await bench.execute("UPDATE sync_job SET released = false")
+            await bench.expire_lease(job)
+        return await bench.job(job.id)
+
+
+@pytest.fixture
+def ten(bench: Bench) -> Bench:
+    bench.script.world = {name: f"content {name}" for name in NAMES}
+    return bench
+
+
+async def versioned(_: Any) -> AsyncIterator[Item]:
+    yield ScopeStart()
+    for name in NAMES:
+        yield Upsert(replace(thing(name, f"content {name}"), source_version="1"))
+    yield ScopeEnd()
+
+
+async def careful(bench: Bench) -> SyncJob:
+    """A job whose workers died twice before anything was committed."""
+    job = await bench.start()
+    await bench.execute("UPDATE sync_job SET crashes = 2")
+    return job
+
+
+async def test_the_entity_that_kills_every_worker_is_quarantined(
+    ten, monkeypatch
+) -> None:
+    deaths = Deaths(monkeypatch, at_04=100)
+    done = await deaths.run(ten, await ten.start())
+
+    assert (done.status, done.attempt) == (JobStatus.COMPLETED, 5), done.error
+    assert (done.counts.inserted, done.counts.failed) == (9, 1)
+    assert (done.error_details or {})["failures"][0]["source_id"] == "04"
+
+
+async def test_an_entity_at_which_a_worker_happened_to_be_killed_is_written(
+    ten, monkeypatch
+) -> None:
+    deaths = Deaths(monkeypatch, at_02=1, at_05=1, at_08=1)
+    done = await deaths.run(ten, await careful(ten))
+
+    assert (done.status, done.attempt) == (JobStatus.COMPLETED, 4), done.error
+    assert (done.counts.inserted, done.counts.failed) == (10, 0)
+
+
+@pytest.mark.parametrize("items", [versioned, None])
+async def test_each_of_several_deadly_entities_is_found(
+    ten, monkeypatch, items
+) -> None:
+    ten.script.items = items
+    deaths = Deaths(monkeypatch, at_02=100, at_03=100, at_07=100)
+    done = await deaths.run(ten, await careful(ten))
+
+    assert (done.status, done.attempt) == (JobStatus.COMPLETED, 7), done.error
+    assert (done.counts.inserted, done.counts.failed) == (7, 3)
+
+
+async def test_a_suspect_that_goes_well_ends_the_caution(ten, monkeypatch) -> None:
+    deaths = Deaths(monkeypatch, at_03=1)
+    done = await deaths.run(ten, await careful(ten))
+
+    assert done.counts.inserted == 10
+    assert deaths.recorded == 4 + 4, "up to 03, again up to 03, and none after it"
+
+
+async def test_a_job_that_goes_well_for_long_hurries_again(ten, monkeypatch) -> None:
+    monkeypatch.setattr(run, "CAUTIOUS_ENTITIES", 4)
+    deaths = Deaths(monkeypatch)
+    batches = []
+    finish = commit.finish
+
+    async def noted(*words: Any) -> None:
+        batches.append(len(words[2]))
+        await finish(*words)
+
+    monkeypatch.setattr(commit, "finish", noted)
+    done = await deaths.run(ten, await careful(ten))
+
+    assert done.counts.inserted == 10
+    assert deaths.recorded == 4
+    assert [size for size in batches if size] == [1, 1, 1, 1, 6]
+    assert await ten.scalar("SELECT crashes FROM sync_job") == 0
+
+
+async def test_a_worker_that_dies_while_it_lists_blames_no_entity(
+    ten, monkeypatch
+) -> None:
+    deaths = Deaths(monkeypatch, at_05=1)
+    job = await careful(ten)
+    task = asyncio.create_task(run_job(ten.desk, job.id))
+    await ten.until(job, lambda now: now.counts.inserted == 5)
+    while deaths.left["05"]:  # noqa: ASYNC110  # set by the worker
+        await asyncio.sleep(0.02)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await ten.execute("UPDATE sync_job SET released = false")
+
+    assert await ten.scalar("SELECT suspect_key FROM sync_job") is not None
+    assert await _claim(ten.parts, job.id) is not None, "and dies at once"
+    await ten.expire_lease(job)
+    done = await ten.run(job)
+
+    assert (done.counts.inserted, done.counts.failed) == (10, 0)
