@@ -8,13 +8,14 @@ CODE := src tests packages $(wildcard bench)
 PYTEST_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo serve test check fix bench soak lock clean
+.PHONY: help setup setup-dev demo serve test check fix bench soak model lock clean
 
 help:
 	@echo "make demo   set up, sync a real folder, search it, and end"
 	@echo "make serve  set up and run the server"
 	@echo "make test   set up, then lint, types, contracts and all tests"
 	@echo "make check  the fast part of that;  make fix  formats and mends"
+	@echo "make soak   the tests that take hours;  make model SEED=…  lives one history again"
 
 # --- environments: the stamps make repeated calls instant ---------------------------
 
@@ -68,10 +69,10 @@ lint: setup-dev
 	.venv/bin/lint-imports
 	$(PY) -m mypy
 
-# e2e tests kill processes and watch clocks, so they run alone
+# e2e tests kill processes and watch clocks, so they run by themselves
 test: setup-dev lint
-	$(PY) -m pytest tests -q -n $(PYTEST_WORKERS) --ignore=tests/e2e
-	$(PY) -m pytest tests/e2e -q
+	$(PY) -m pytest tests -q -n $(PYTEST_WORKERS) --ignore=tests/e2e --durations=20
+	$(PY) -m pytest tests/e2e -q -n $(PYTEST_WORKERS) --dist loadfile --durations=20
 
 fix: setup-dev
 	$(PY) -m ruff check --fix $(CODE)
@@ -80,8 +81,13 @@ fix: setup-dev
 bench: setup-dev
 	$(PY) -m bench
 
+# hours: what is measured is printed at the end, as one table
 soak: setup-dev
-	WELLHEAD_HISTORY_SECONDS=1800 $(PY) -m pytest -m soak -s
+	$(PY) -m pytest -m soak
+
+# one random history again: make model SEED=123
+model: setup-dev
+	WELLHEAD_MODEL_SEED=$(SEED) $(PY) -m pytest tests/model/test_model.py -q
 
 # Needs uv (https://docs.astral.sh/uv). No index address is written into the files.
 LOCK := uv pip compile pyproject.toml --group build --python-version 3.11 --universal \
