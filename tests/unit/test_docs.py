@@ -21,6 +21,10 @@ DECISIONS = sorted((ROOT / "docs/decisions").glob("*.md"))
 HEADINGS = ["Context", "Decision", "Consequences", "Alternatives", "Files"]
 LINK = re.compile(r"\[[^\]]*\]\((?!https?:)([^)]+)\)")
 NAMED_PATH = re.compile(r"`((?:src|tests|docs|packages)/[\w./-]+?)(?::\w+)?`")
+NAMED_TEST = re.compile(r"`(tests/[^`]*?)::([^`]*)`")
+PROMISE = re.compile(r"^(?:- .*(?:\n +\S.*)*|\|.*)", re.MULTILINE)
+TABLE_HEAD = re.compile(r"^\|.*\n\|[-|]+\|$", re.MULTILINE)
+NO_PROMISES = {"The idea", "Not promised"}
 FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -59,6 +63,33 @@ def test_files_that_are_named_exist(file: Path) -> None:
     named = NAMED_PATH.findall(file.read_text("utf-8"))
 
     assert [one for one in named if not (ROOT / one).exists()] == []
+
+
+@pytest.mark.parametrize("file", DOCS, ids=_name)
+def test_tests_that_are_named_exist(file: Path) -> None:
+    named = NAMED_TEST.findall(file.read_text("utf-8"))
+
+    assert [one for one in named if not _is_test(*one)] == []
+
+
+def _is_test(place: str, name: str) -> bool:
+    if not name.startswith("test_") or not (ROOT / place).is_file():
+        return False
+    return re.search(rf"^(?:async )?def {name}\(", _text(place), re.M) is not None
+
+
+def test_every_promise_names_the_test_that_keeps_it() -> None:
+    sections = re.findall(
+        r"^## (.+?)\n(.*?)(?=^## |\Z)", _text("docs/promises.md"), re.M | re.S
+    )
+
+    assert {title for title, _ in sections} > NO_PROMISES
+    for title, body in sections:
+        if title in NO_PROMISES:
+            continue
+        promises = PROMISE.findall(TABLE_HEAD.sub("", body))
+        assert promises, title
+        assert [one for one in promises if not NAMED_TEST.search(one)] == []
 
 
 @pytest.mark.parametrize("file", DOCS, ids=_name)
