@@ -22,6 +22,7 @@ DEEDS = (
     "collect garbage",
     "change the world",
     "look",
+    "scrub",
 )
 ENDS_TASK = {"kill", "sleep", "shut down"}
 

@@ -39,6 +39,8 @@ class History:
             await self.die(self.fate)
         else:
             await self.end_well()
+        await self.scene.observer.check_scrubbed()
+        await self.scene.clear_away()
 
     async def move_in(self) -> None:
         bench, chance = self.scene.bench, self.fate.chance
@@ -197,6 +199,8 @@ class History:
                 await self.scene.collect_garbage()
             case "look":
                 await self.scene.observer.check()
+            case "scrub":
+                await self.scene.observer.check_scrubbed()
             case _:
                 raise ValueError(deed)
 

@@ -10,6 +10,7 @@ from tests.model.world import State, Teller
 
 from wellhead.sync import diff
 from wellhead.sync.storable import canonical_text
+from wellhead.worker.scrub import Damage, scrub
 
 Visible = dict[str, tuple[int, str]]
 """Chunk count and name of every entity that no rollback hides."""
@@ -130,6 +131,12 @@ class Observer:
         )
         assert found is None or isinstance(found, dict)
         return found
+
+    async def check_scrubbed(self) -> None:
+        """I13: a scrub finds nothing to mend, whatever is under way."""
+        report = await scrub(self._bench.parts, repair=False)
+        found = [one for one in report.findings if one.damage is not Damage.OVERDUE]
+        assert not found, f"I13: a scrub found {found}"
 
     async def check_prefix(self, job_id: UUID, teller: Teller) -> None:
         """I6: whatever was told before the checkpoint is committed, or failed."""

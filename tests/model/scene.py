@@ -157,6 +157,26 @@ class Scene:
             found[hit.original_entity_id] = count + 1, name
         assert found == wanted, "I1: a search did not see its own snapshot"
 
+    async def clear_away(self) -> None:
+        """The next history begins in an empty house."""
+        bench = self.bench
+        await bench.execute(
+            "UPDATE source_connection SET is_deleting = true WHERE id = :c",
+            c=bench.connection_id,
+        )
+        for table in ("entity", "intent", "garbage"):
+            await bench.execute(
+                f"DELETE FROM {table} WHERE connection_id = :c",  # noqa: S608
+                c=bench.connection_id,
+            )
+        await bench.execute(
+            "DELETE FROM source_connection WHERE id = :c", c=bench.connection_id
+        )
+        await bench.execute(
+            "DELETE FROM collection WHERE id = :c", c=bench.collection_id
+        )
+        await bench.parts.index.drop(bench.collection_id)
+
     async def collect_garbage(self) -> None:
         """What is due is deleted; time flies unless someone is looking or asleep."""
         is_calm = self.search is None
