@@ -72,7 +72,11 @@ def _damage_and_heal(program: Program, notes: Path) -> None:
     assert kinds == {"no_table": 1, "missing": 3}
     assert mended["is_well"]
     assert mended["waiting_for_a_job"] == 3
-    assert len(mended["connections_to_run"]) == 1
+    [waiting] = mended["connections_to_run"]
+    options = ("--data-dir", str(program.data_dir), "--no-json")
+    told = program.run("doctor", "--scrub", *options).stdout
+    run = f"Run: wellhead connections run {waiting} --data-dir {program.data_dir}\n"
+    assert run in told
     program.ask("sync", str(notes), "--collection", "notes")
     assert len(_ids(program, "heron")) == 3
     last = program.run("doctor", "--scrub", "--no-json")

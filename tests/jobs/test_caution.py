@@ -8,9 +8,20 @@ from typing import Any
 import pytest
 from tests.bench import Bench, thing
 
-from wellhead.domain.items import Item, ScopeEnd, ScopeStart, Upsert
+from wellhead.domain.errors import FailureClass, FailureStage
+from wellhead.domain.items import (
+    Checkpoint,
+    Failure,
+    Item,
+    Ref,
+    ScopeEnd,
+    ScopeStart,
+    Upsert,
+    Waiting,
+)
 from wellhead.domain.jobs import JobStatus, SyncJob
-from wellhead.sync import commit, failing, prepare, run
+from wellhead.store import scopes
+from wellhead.sync import commit, failing, prepare, run, sweep
 from wellhead.worker.run_job import _claim, run_job
 
 NAMES = [f"{number:02}" for number in range(10)]
@@ -23,9 +34,12 @@ class Deaths:
         self.left = {name.removeprefix("at_"): often for name, often in at.items()}
         self.recorded = 0
         self._reached = asyncio.Event()
+        self._page_ended = asyncio.Event()
         self._read, self._record = prepare._read, failing.record_suspect
         monkeypatch.setattr(prepare, "_read", self._deadly_read)
         monkeypatch.setattr(prepare, "record_suspect", self._counted)
+        self._finish = commit.finish
+        monkeypatch.setattr(commit, "finish", self._finished)
 
     async def _deadly_read(self, run: Any, item: Any, *rest: Any) -> Any:
         ident = item.entity.source_id
@@ -39,12 +53,27 @@ class Deaths:
         self.recorded += 1
         await self._record(*words, **more)
 
+    async def _finished(self, run: Any, batch: Any, *rest: Any) -> None:
+        await self._finish(run, batch, *rest)
+        if batch.ends_page:
+            self._page_ended.set()
+
+    async def committed(self) -> None:
+        """Wait for T2 of the page before this."""
+        await self._page_ended.wait()
+        self._page_ended.clear()
+
+    async def while_listing(self) -> None:
+        self._reached.set()
+        await asyncio.Event().wait()
+
     async def run(self, bench: Bench, job: SyncJob) -> SyncJob:
         """Run a job to its end; a worker that dies leaves its lease to run out."""
         for _ in range(20):
             if not (await bench.job(job.id)).is_open:
                 break
             self._reached.clear()
+            self._page_ended.clear()
             task = asyncio.create_task(run_job(bench.desk, job.id))
             reached = asyncio.create_task(self._reached.wait())
             await asyncio.wait({task, reached}, return_when=asyncio.FIRST_COMPLETED)
@@ -157,3 +186,106 @@ async def test_a_worker_that_dies_while_it_lists_blames_no_entity(
     done = await ten.run(job)
 
     assert (done.counts.inserted, done.counts.failed) == (10, 0)
+
+
+@pytest.mark.parametrize("token", [None, {"page": 1}])
+async def test_workers_that_die_while_they_list_blame_no_entity_and_end(
+    ten, monkeypatch, token
+) -> None:
+    deaths = Deaths(monkeypatch)
+
+    async def deadly(_: Any) -> AsyncIterator[Item]:
+        yield ScopeStart()
+        for name in NAMES[:3]:
+            yield Upsert(thing(name, f"content {name}"))
+        if token is not None:
+            yield Checkpoint(token)
+        yield Waiting(0)
+        await deaths.committed()
+        await deaths.while_listing()
+
+    ten.script.items = deadly
+    done = await deaths.run(ten, await ten.start())
+
+    assert (done.status, done.counts.failed) == (JobStatus.FAILED, 0), done
+    assert (done.counts.inserted, done.attempt) == (3, 6)
+
+
+async def test_failing_again_at_one_entity_is_no_progress_for_another(
+    ten, monkeypatch
+) -> None:
+    deaths = Deaths(monkeypatch, at_04=100)
+    failure = Failure(
+        Ref("thing", "bad"),
+        stage=FailureStage.READ,
+        failure_class=FailureClass.TRANSIENT,
+        reason="it stumbles",
+    )
+
+    async def listed(_: Any) -> AsyncIterator[Item]:
+        yield ScopeStart()
+        yield failure
+        yield Waiting(0)
+        await deaths.committed()
+        yield Upsert(thing("04", "content 04"))
+        yield ScopeEnd()
+
+    ten.script.items = listed
+    done = await deaths.run(ten, await ten.start())
+
+    assert done.status is JobStatus.COMPLETED, done.error
+    failed = [one["source_id"] for one in (done.error_details or {})["failures"]]
+    assert "04" in failed
+
+
+async def test_what_failed_for_good_is_tried_again_once_it_has_changed(
+    ten, monkeypatch
+) -> None:
+    deaths = Deaths(monkeypatch)
+    changed = replace(thing("04", "content 04"), source_version="2")
+    failure = Failure(
+        Ref(changed.type, "04"),
+        stage=FailureStage.READ,
+        failure_class=FailureClass.PERMANENT,
+        reason="it is corrupt",
+        source_version="1",
+    )
+    reads = []
+
+    async def listed(_: Any) -> AsyncIterator[Item]:
+        reads.append(1)
+        yield ScopeStart()
+        if len(reads) == 1:
+            yield failure
+            yield Waiting(0)
+            await deaths.committed()
+            await deaths.while_listing()
+        yield Upsert(changed)
+        yield ScopeEnd()
+
+    ten.script.items = listed
+    done = await deaths.run(ten, await ten.start())
+
+    assert (done.status, done.counts.inserted) == (JobStatus.COMPLETED, 1), done.error
+    assert done.counts.failed == 0
+
+
+async def test_each_page_of_deletes_is_progress(ten, monkeypatch) -> None:
+    await ten.sync()
+    deaths = Deaths(monkeypatch)
+    monkeypatch.setattr(sweep, "PAGE", 1)
+    page = scopes.missing_page
+    calls = []
+
+    async def every_second_dies(*words: Any, **more: Any) -> Any:
+        calls.append(1)
+        if len(calls) % 2 == 0:
+            await deaths.while_listing()
+        return await page(*words, **more)
+
+    monkeypatch.setattr(scopes, "missing_page", every_second_dies)
+    ten.script.world = {}
+    done = await deaths.run(ten, await ten.start(force_full=True))
+
+    assert (done.status, done.attempt) == (JobStatus.COMPLETED, 11), done.error
+    assert done.counts.deleted == 10

@@ -159,6 +159,36 @@ async def test_no_file_of_the_index_holds_what_was_erased(
     assert not any(TOKEN in str(row) for row in everything)
 
 
+async def test_what_only_a_failure_names_may_have_left_its_text_on_disk(
+    brief, tmp_path: Path
+) -> None:
+    root = tmp_path / "index"
+    brief.script.world = {str(n): f"content {n}" for n in range(99)}
+    brief.script.world["secret"] = SECRET
+    await brief.sync()
+    del brief.script.world["secret"]
+    await brief.sync(force_full=True)
+    await brief.ripen_garbage()
+    await flush_garbage(brief.parts)
+    listing = brief.script.listing
+
+    async def items(cursor: Any) -> AsyncIterator[Item]:
+        async for item in listing(cursor):
+            if isinstance(item, ScopeEnd):
+                yield Failure(Ref("Thing", "secret"), "it stumbles")
+            yield item
+
+    brief.script.items = items
+    await brief.sync(force_full=True)
+    assert files_with(root, TOKEN)
+
+    assert not (await erase(brief, "secret")).was_stored
+    await upkeep(brief)
+
+    assert files_with(root, TOKEN) == []
+    assert await brief.scalar("SELECT count(*) FROM expunge") == 0
+
+
 async def test_ordinary_upkeep_would_leave_it_on_disk(brief, tmp_path: Path) -> None:
     """The control: without a word about erasure one row in a hundred stays."""
     brief.script.world = {str(n): f"content {n}" for n in range(99)}
@@ -458,6 +488,30 @@ async def test_of_several_with_one_id_none_is_guessed(bench) -> None:
 
     assert done.entity.type == "Other"
     assert {hit.text for hit in await bench.search("content")} == {"content one"}
+
+
+async def test_of_several_erased_with_one_id_none_is_allowed_by_guess(bench) -> None:
+    async def items(_: Any) -> AsyncIterator[Item]:
+        yield ScopeStart()
+        yield Upsert(thing("a", "content one"))
+        yield Upsert(replace(thing("a", "content two"), type="Other"))
+        yield ScopeEnd()
+
+    bench.script.items = items
+    await bench.sync()
+    this = Which(entity_id="a", entity_type="Other")
+    where = (bench.parts, bench.organization_id, "test")
+    await erasure.erase_entity(*where, this)
+    await erase(bench, "a")
+
+    with pytest.raises(ConflictError, match="2 entities have this id"):
+        await allow(bench, "a")
+    await bench.sync()
+    assert await bench.found("content") == set()
+
+    await erasure.allow_entity(*where, this)
+    await bench.sync()
+    assert {hit.text for hit in await bench.search("content")} == {"content two"}
 
 
 async def test_tombstones_go_with_their_connection(bench) -> None:

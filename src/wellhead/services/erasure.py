@@ -19,6 +19,9 @@ from wellhead.store.tombstones import Erasable, Tombstone
 _log = structlog.get_logger(__name__)
 
 
+_NOT_ERASED = "No erased entity has this id"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Which:
     """An entity as people name it: by its source's id, and what narrows that."""
@@ -104,24 +107,34 @@ async def allow_entity(
 ) -> Erasable:
     """Let an erased entity be synced again, by the next job, which is a full one.
 
-    Raises NotFoundError when nothing of this id was erased.
+    Raises NotFoundError when nothing of this id was erased, and ConflictError when
+    several things of this id were.
     """
     async with parts.db.connect() as connection:
         _, owners = await _members(connection, organization_id, readable_id)
-        buried = await tombstones.types_of(connection, _narrowed(owners, which))
-    for connection_id, kind in buried:
-        if which.entity_type not in (None, kind):
-            continue
+        one = await _only_buried(connection, _narrowed(owners, which), which)
+    async with parts.db.begin() as connection:
+        is_held = await _hold(connection, organization_id, one.connection_id)
+        if not is_held or not await tombstones.dig_up(connection, one):
+            raise NotFoundError(_NOT_ERASED)
+        await cursors.require_full(connection, one.connection_id)
+    _log.info("erased entity allowed", entity_key=one.entity_key.hex())
+    return one
+
+
+async def _only_buried(
+    connection: AsyncConnection, owners: list[UUID], which: Which
+) -> Erasable:
+    found = []
+    for owner, kind in await tombstones.types_of(connection, owners):
         key = entity_key(kind, which.entity_id)
-        one = Erasable(connection_id=connection_id, entity_key=key, type=kind)
-        async with parts.db.begin() as connection:
-            if not await _hold(connection, organization_id, connection_id):
-                continue
-            if await tombstones.dig_up(connection, one):
-                await cursors.require_full(connection, connection_id)
-                _log.info("erased entity allowed", entity_key=key.hex())
-                return one
-    raise NotFoundError("No erased entity has this id")
+        if which.entity_type in (None, kind) and await tombstones.among(
+            connection, owner, [key]
+        ):
+            found.append(Erasable(connection_id=owner, entity_key=key, type=kind))
+    if not found:
+        raise NotFoundError(_NOT_ERASED)
+    return _sole(found)
 
 
 async def list_erased(
@@ -162,6 +175,10 @@ async def _only(
             "Entity not found. Give the id that its source uses, which searches return "
             "as original_entity_id"
         )
+    return _sole(found)
+
+
+def _sole(found: list[Erasable]) -> Erasable:
     if len(found) > 1:
         choices = ", ".join(f"{one.type} of {one.connection_id}" for one in found[:5])
         raise ConflictError(

@@ -98,10 +98,12 @@ async def remove(
         text(
             "INSERT INTO expunge (version, collection_id) SELECT version, :collection"
             " FROM (SELECT version FROM garbage WHERE connection_id = :c"
-            "       UNION SELECT version FROM intent WHERE connection_id = :c) AS going"
+            "       UNION SELECT version FROM intent WHERE connection_id = :c"
+            # what was deleted or updated before has left the index, not yet its files
+            "       UNION SELECT nextval('version_seq') WHERE :is_gone) AS going"
             " ON CONFLICT DO NOTHING"
         ),
-        whose | {"collection": collection_id},
+        whose | {"collection": collection_id, "is_gone": version is None},
     )
     await _unname(connection, one)
     return version is not None

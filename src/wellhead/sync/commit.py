@@ -29,7 +29,7 @@ from wellhead.sync import counting, erased
 from wellhead.sync.batch import Batch, Loaded, Part, parts_of
 from wellhead.sync.embedding import vectors_of
 from wellhead.sync.failing import failed, transient
-from wellhead.sync.run import CRASHES_UNTIL_CAUTIOUS, Matrix, Run
+from wellhead.sync.run import Matrix, Run
 from wellhead.sync.storable import stored_token
 
 APPEND_TRIES = 3
@@ -219,11 +219,16 @@ async def finish(
         values = counting.columns(counts) | {"progress_at": now}
         if batch.checkpoint is not None:
             values["checkpoint"] = stored_token(batch.checkpoint)
-        if stored or failures or kept or tally.deleted or batch.checkpoint is not None:
-            values["suspect_key"] = None
-            written = [one.loaded.key for one in stored]
-            run.caution.note([*written, *(one.entity_key for one in failures)])
-            values["crashes"] = CRASHES_UNTIL_CAUTIOUS if run.caution.is_on else 0
+        is_progress = counts != job.counts or (
+            values.get("checkpoint", job.checkpoint) != job.checkpoint
+        )
+        written = [one.loaded.key for one in stored]
+        was_careful = run.caution.is_on
+        run.caution.note(
+            [*written, *(one.entity_key for one in failures)], is_progress=is_progress
+        )
+        if is_progress or was_careful:
+            values |= {"suspect_key": None, "crashes": run.caution.crashes}
         await jobs.patch(connection, job, values)
 
 

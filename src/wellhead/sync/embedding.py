@@ -58,7 +58,7 @@ async def _stored(
         found = await run.tools.index.read_vectors(
             run.collection_id, sorted(olds), near
         )
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, ValueError, OSError) as error:
         raise RetryableError(f"the index refused: {error}") from error
     return {digest: matrix(row, dimension)[0] for digest, row in found.items()}
 

@@ -31,12 +31,7 @@ from wellhead.sync.batch import Batch, Loaded
 from wellhead.sync.chunk import embedding_text, passages
 from wellhead.sync.convert.converter import Converted, Converter
 from wellhead.sync.diff import Verdict
-from wellhead.sync.failing import (
-    crashed,
-    failed,
-    reason,
-    record_suspect,
-)
+from wellhead.sync.failing import crashed, failed, reason, record_suspect
 from wellhead.sync.intake import Page
 from wellhead.sync.patience import in_own_thread, patience, while_moving
 from wellhead.sync.run import MOST_MISSED, Run
@@ -134,7 +129,7 @@ def _must_be_read(
 ) -> bool:
     key = item.key
     known, failure = facts.known.get(key), facts.failures.get(key)
-    if _was_deadly(run, failure):
+    if _was_deadly(run, item, failure):
         batch.skips.append(key)
         batch.seen_in[key] = scope
         return False
@@ -149,13 +144,14 @@ def _must_be_read(
     return False
 
 
-def _was_deadly(run: Run, failure: OpenFailure | None) -> bool:
-    """Tell whether an earlier attempt of this job has given the entity up."""
+def _was_deadly(run: Run, item: Upsert, failure: OpenFailure | None) -> bool:
+    """Tell whether an earlier attempt of this job has given up this very content."""
     return (
         run.job.attempt > 1
         and failure is not None
         and failure.job_id == run.job.id
         and failure.failure_class is FailureClass.PERMANENT
+        and failure.source_version == stored_version(item.entity.source_version)
     )
 
 

@@ -78,6 +78,7 @@ class Caution:
     """
 
     def __init__(self, *, crashes: int = 0, suspect: bytes | None = None) -> None:
+        self.crashes = crashes
         self.is_on = crashes >= CRASHES_UNTIL_CAUTIOUS
         is_blamed = crashes >= CRASHES_UNTIL_BLAMED
         self.poison = suspect if is_blamed else None
@@ -88,11 +89,17 @@ class Caution:
         """Return what a worker that dies at this entity is to be added to."""
         return CRASHES_UNTIL_CAUTIOUS + (key == self._suspect)
 
-    def note(self, committed: Collection[bytes]) -> None:
-        """Learn which entities went well, or have failed without a crash."""
+    def note(self, committed: Collection[bytes], *, is_progress: bool) -> None:
+        """Learn which entities went well, or have failed without a crash.
+
+        What an earlier attempt had committed as well is no progress: crashes go on
+        being counted, or a job that always dies behind it would never end.
+        """
         self._left -= len(committed)
         if self._left <= 0 or self._suspect in committed:
             self.is_on = False
+        if is_progress or self.poison in committed:
+            self.crashes = CRASHES_UNTIL_CAUTIOUS if self.is_on else 0
 
 
 class Pace:

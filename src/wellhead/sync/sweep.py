@@ -130,7 +130,8 @@ async def _delete(run: Run, scope: str, generation: int) -> None:
             await jobs.patch(
                 connection,
                 job,
-                counting.columns(counts) | {"progress_at": run.tools.clock.now()},
+                counting.columns(counts)
+                | {"progress_at": run.tools.clock.now(), "crashes": 0},
             )
         after = keys[-1]
 

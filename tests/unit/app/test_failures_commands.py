@@ -166,6 +166,7 @@ def test_people_read_why_it_failed_and_when_it_is_tried_again(
     part = call("failures", CONNECTION, "--no-json", "--limit", "2").stdout
     api.failures = []
     nothing = call("failures", CONNECTION, "--no-json").stdout
+    none_of_these = call("failures", CONNECTION, "--no-json", "--stage", "embed").stdout
 
     for said in ("docs/1.pdf", "encrypted", "when it changes", "in the next job"):
         assert said in shown
@@ -173,6 +174,7 @@ def test_people_read_why_it_failed_and_when_it_is_tried_again(
     assert "3 in quarantine" in shown
     assert "2 of them shown" in part
     assert nothing == "Nothing is in quarantine.\n"
+    assert none_of_these == "Nothing of that kind is in quarantine.\n"
 
 
 def test_only_what_is_named_is_asked_to_be_retried(api: Api, call: Call) -> None:

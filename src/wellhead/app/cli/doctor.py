@@ -1,5 +1,7 @@
 """`wellhead doctor`: every setting, whether everything is in order, and scrubbing."""
 
+from functools import partial
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -41,7 +43,8 @@ def doctor(
         from wellhead.app.checkup import scrub_all
 
         told = scrub_all(settings, repair=not dry_run)
-        show(told, _scrub_report, as_json=json)
+        where = "" if data_dir is None else f" --data-dir {quote(str(data_dir))}"
+        show(told, partial(_scrub_report, where=where), as_json=json)
         is_well = told["is_well"]
     else:
         from wellhead.app.checkup import check_all, list_settings
@@ -55,8 +58,9 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _scrub_report(told: dict[str, Any]) -> Any:
+def _scrub_report(told: dict[str, Any], *, where: str) -> Any:
     from rich.console import Group
+    from rich.text import Text
 
     compared = f"Compared {told['entities']} entities with {told['versions']} versions."
     if not told["findings"]:
@@ -71,7 +75,12 @@ def _scrub_report(told: dict[str, Any]) -> Any:
     if told["waiting_for_a_job"]:
         parts.append(f"{told['waiting_for_a_job']} entities wait for the next job.")
     parts += [
-        f"Run: wellhead connections run {one}" for one in told["connections_to_run"]
+        Text(
+            f"Run: wellhead connections run {one}{where}",
+            no_wrap=True,
+            overflow="ignore",
+        )
+        for one in told["connections_to_run"]
     ]
     return Group(*parts)
 

@@ -1,6 +1,8 @@
 """`wellhead entities …`: erasing single entities."""
 
 import json as jsons
+import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,27 +52,65 @@ def delete(
 
     if (entity_id is None) == (again is None):
         raise typer.BadParameter("give either an entity id or --again")
+    if again is not None and (connection or entity_type or allow_return):
+        raise typer.BadParameter("--again takes everything from its file")
     asked = [{"entity_id": entity_id, "source_connection_id": connection}]
     asked[0] |= {"entity_type": entity_type, "allow_return": _flag(yes=allow_return)}
     if again is not None:
-        asked = [_key_of(one) for one in jsons.loads(again.read_text())]
+        asked = _keys_in(again)
     with connect(url, data_dir) as server:
         found = get_collection(server, collection)
         path = f"/collections/{segment(found['readable_id'])}/entities"
         if not yes:
             what = entity_id or f"{len(asked)} entities"
             typer.confirm(f"Erase {what} of {found['readable_id']}?", abort=True)
-        gone = [server.delete(path, **one) for one in asked]
+        gone, gone_before = _erase(server, path, asked, is_repeated=again is not None)
         show(gone, _erased_table, as_json=json)
+    for one in gone_before:
+        sys.stderr.write(
+            f"nothing to erase of {one['entity_key']}: its connection "
+            f"{one['source_connection_id']} is not in this collection\n"
+        )
+
+
+def _erase(
+    server: Any, path: str, asked: list[dict[str, Any]], *, is_repeated: bool
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return what was erased, and what a repetition need not erase.
+
+    A backup knows nothing of connections that are younger than itself; such an entry
+    must not keep the rest of the list from being erased.
+    """
+    from wellhead.app.cli.server import RefusedError
+
+    gone, gone_before = [], []
+    for one in asked:
+        try:
+            gone.append(server.delete(path, **one))
+        except RefusedError as error:
+            if not is_repeated or error.status != HTTPStatus.NOT_FOUND:
+                raise
+            gone_before.append(one)
+    return gone, gone_before
 
 
 def _flag(*, yes: bool) -> str | None:
     return "true" if yes else None
 
 
-def _key_of(one: dict[str, Any]) -> dict[str, str | None]:
+def _keys_in(again: Path) -> list[dict[str, Any]]:
+    """Read what `entities erased --json` printed."""
     names = ("source_connection_id", "entity_type", "entity_key")
-    return {name: one[name] for name in names}
+    try:
+        listed = jsons.loads(again.expanduser().read_text())
+        rows = listed if isinstance(listed, list) else [listed]
+        return [{name: str(one[name]) for name in names} for one in rows]
+    except OSError as error:
+        raise typer.BadParameter(f"{again} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise typer.BadParameter(
+            f"{again} is not what `wellhead entities erased --json` prints"
+        ) from error
 
 
 def _erased_table(gone: list[dict[str, Any]]) -> Any:

@@ -67,7 +67,9 @@ def list_all(
 
     with connect(url, data_dir) as server:
         chosen = {"stage": stage, "class": failure_class}
-        show(_standing(server, connection_id, limit, chosen), _report, as_json=json)
+        found = _standing(server, connection_id, limit, chosen)
+        report = _report_chosen if stage or failure_class else _report
+        show(found, report, as_json=json)
 
 
 def _standing(
@@ -114,6 +116,12 @@ def _report(data: dict[str, Any]) -> Any:
     if len(found) < total:
         said += f", {len(found):,} of them shown: see --limit"
     return Group(table(columns, rows), said)
+
+
+def _report_chosen(data: dict[str, Any]) -> Any:
+    if not data["failures"]:
+        return "Nothing of that kind is in quarantine."
+    return _report(data)
 
 
 @commands.command(
