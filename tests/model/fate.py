@@ -120,13 +120,18 @@ class Fate:
     def new_misfortune(self) -> "Misfortune":
         chance = self.chance
         gate = Gate(
-            chance.choice((*NAMES, "declare", "append", "finish", "item")),
+            chance.choice(
+                (*NAMES, "append", "append", "append", *("declare", "finish", "item"))
+            ),
             chance.choice(("before", "after")),
             chance.choice((0, 0, 1, 2, 4)),
         )
         if gate.name == "item":
             gate.when = "after"
         deed = chance.choice(DEEDS)
+        if deed == "sleep" and chance.random() < 0.5:
+            # the worst place: what it appends later nobody expects any more
+            gate = Gate("append", "before", chance.choice((0, 0, 1)))
         if gate.is_inner and deed != "kill":
             deed = "cut off"
         if deed == "lose answer" and gate.when == "before":

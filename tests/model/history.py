@@ -98,6 +98,8 @@ class History:
         await self.live_through(told, job, misfortunes)
         await self.check_ended(told, job)
         await scene.end_search()
+        if chance.random() < 0.5:
+            await scene.collect_garbage()
         if chance.random() < 0.7:
             await scene.wake_sleepers()
         await scene.observer.check()

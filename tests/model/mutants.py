@@ -16,6 +16,8 @@ class Mutant:
     old: str
     new: str
     equivalent: str = ""
+    times: int = 1
+    """How often the text stands in the file; all of them are replaced."""
 
 
 MUTANTS = (
@@ -63,9 +65,12 @@ MUTANTS = (
         "sync/commit.py",
         "            await _give_up(run, versions)\n"
         "            if attempt == APPEND_TRIES - 1:\n",
-        "            await _append_parts(run, parts, numbers, first)\n"
-        "            return [Stored(one, v) for one, v in"
+        "            try:\n"
+        "                await _append_parts(run, parts, numbers, first)\n"
+        "                return [Stored(one, v) for one, v in"
         " zip(writes, versions, strict=True)]\n"
+        "            except OSError:\n"
+        "                await _give_up(run, versions)\n"
         "            if attempt == APPEND_TRIES - 1:\n",
     ),
     Mutant(
@@ -96,9 +101,9 @@ MUTANTS = (
     Mutant(
         "what a cancelled job inserted is shown until it is removed",
         "store/visible.py",
-        "WHERE job.id = e.inserted_by AND job.rollback = 'pending'\n      )\n"
-        "      AND (",
-        "WHERE job.id = e.inserted_by AND false\n      )\n      AND (",
+        "job.rollback = 'pending'",
+        "job.rollback = 'never'",
+        times=2,
     ),
     Mutant(
         "a cancel that removed something does not make the next job full",
@@ -181,5 +186,7 @@ MUTANTS = (
         "            job = await jobs.lock(connection, run.job, JobStatus.RUNNING,"
         " JobStatus.CANCELLING)\n"
         "            keys = await scopes.missing_page(",
+        equivalent="it deletes only what a whole listing lacked, and pages that were"
+        " swept before the cancel stay deleted too: the source has none of it",
     ),
 )

@@ -23,7 +23,9 @@ def planted(mutant: Mutant, folder: Path) -> Path:
     shutil.copytree(ROOT / "src", source)
     file = source / "wellhead" / mutant.file
     text = file.read_text()
-    assert text.count(mutant.old) == 1, f"no longer to be planted: {mutant.name}"
+    assert text.count(mutant.old) == mutant.times, (
+        f"no longer to be planted: {mutant.name}"
+    )
     file.write_text(text.replace(mutant.old, mutant.new))
     return source
 

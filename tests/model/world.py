@@ -78,6 +78,8 @@ class Source:
     scopes: set[str] = field(default_factory=lambda: set(SCOPES))
     log: list[tuple[str, State | None]] = field(default_factory=list)
     checkpoints: int = 0
+    refused: int = 0
+    """Cursors up to this one are refused for ever."""
 
     @property
     def lists_ids(self) -> bool:
@@ -168,6 +170,8 @@ class Teller:
     async def items(self, cursor: dict[str, Any] | None) -> AsyncIterator[Item]:
         if cursor is not None and self.plan.invalid_cursor:
             self.plan.invalid_cursor = False
+            self.source.refused = self.source.checkpoints
+        if cursor is not None and cursor["n"] <= self.source.refused:
             raise CursorInvalidError("this cursor is too old")
         self._said = {} if cursor is None else dict(self.tokens.get(cursor["n"], {}))
         told = (
