@@ -71,7 +71,7 @@ lint: setup-dev
 
 # e2e tests kill processes and watch clocks, so they run by themselves
 test: setup-dev lint
-	$(PY) -m pytest tests -q -n $(PYTEST_WORKERS) --ignore=tests/e2e --durations=20
+	$(PY) -m pytest tests -q -n $(PYTEST_WORKERS) --dist worksteal --ignore=tests/e2e --durations=20
 	$(PY) -m pytest tests/e2e -q -n $(PYTEST_WORKERS) --dist loadfile --durations=20
 
 fix: setup-dev
