@@ -59,8 +59,9 @@ class Scene:
         await asyncio.gather(task, return_exceptions=True)
 
     def fall_asleep(self, task: asyncio.Task[None], gate: Gate) -> None:
+        if not self.sleepers:
+            self.has_flushed_since_sleep = False
         self.sleepers.append(Sleeper(task, gate))
-        self.has_flushed_since_sleep = False
 
     async def try_second_worker(self, job: SyncJob) -> None:
         held = await self.bench.job(job.id)
@@ -178,7 +179,11 @@ class Scene:
         await bench.parts.index.drop(bench.collection_id)
 
     async def collect_garbage(self) -> None:
-        """What is due is deleted; time flies unless someone is looking or asleep."""
+        """What is due is deleted; time flies unless someone is looking.
+
+        While workers sleep it does so once: nobody sleeps longer than the fifteen
+        minutes after which their garbage is collected for the second time.
+        """
         is_calm = self.search is None
         if is_calm and not (self.sleepers and self.has_flushed_since_sleep):
             self.has_flushed_since_sleep = True
