@@ -288,3 +288,28 @@ async def test_what_failed_for_good_and_vanished_is_forgotten(bench, by) -> None
 
     assert job.error_details is None
     assert await bench.scalar("SELECT count(*) FROM failure") == 0
+
+
+async def test_what_the_source_refuses_in_the_same_version_is_counted_once(
+    bench,
+) -> None:
+    version = "1"
+
+    async def items(_: Any) -> AsyncIterator[Item]:
+        yield ScopeStart()
+        yield Failure(
+            Ref("Thing", "large"),
+            "too large",
+            FailureClass.PERMANENT,
+            source_version=version,
+        )
+        yield ScopeEnd()
+
+    bench.script.items = items
+    first, second = await bench.sync(), await bench.sync()
+    version = "2"
+    changed = await bench.sync()
+
+    assert [one.counts.failed for one in (first, second, changed)] == [1, 0, 1]
+    assert second.error_details == {"quarantined": 1}
+    assert await bench.scalar("SELECT attempts FROM failure") == 2

@@ -42,17 +42,22 @@ def by_version(
     """Decide without the content, if the source gave a version."""
     version = stored_version(entity.source_version)
     if failure is not None:
-        unchanged = (
-            failure.failure_class is FailureClass.PERMANENT
-            and not failure.is_due
-            and version is not None
-            and failure.source_version == version
-            and failure.pipeline_fingerprint == fingerprint
-        )
-        return Verdict.SKIP if unchanged else Verdict.LOOK
+        is_standing = stands(failure, version, fingerprint)
+        return Verdict.SKIP if is_standing else Verdict.LOOK
     if known is not None and version is not None and known.source_version == version:
         return Verdict.KEEP
     return Verdict.LOOK
+
+
+def stands(failure: OpenFailure, version: str | None, fingerprint: str) -> bool:
+    """Tell whether trying again is pointless: it failed for good, nothing changed."""
+    return (
+        failure.failure_class is FailureClass.PERMANENT
+        and not failure.is_due
+        and version is not None
+        and failure.source_version == version
+        and failure.pipeline_fingerprint == fingerprint
+    )
 
 
 def by_content(

@@ -8,7 +8,7 @@ from wellhead.domain.errors import (
     FailureStage,
     SyncError,
 )
-from wellhead.domain.items import Upsert
+from wellhead.domain.items import Failure, Ref, Upsert
 from wellhead.domain.jobs import JobStatus, SyncJob
 from wellhead.store import jobs
 from wellhead.store.quarantine import Failed
@@ -43,6 +43,20 @@ def _words(error: Exception) -> str:
     if isinstance(error, SyncError | OSError):
         return said or kind
     return f"unexpected {kind}: {said}"
+
+
+def told(item: Failure, ref: Ref, scope: str) -> Failed:
+    """Describe an entity's failure as its source tells it."""
+    return Failed(
+        entity_key=ref.key,
+        scope=scope,
+        type=storable(ref.type)[:MOST_ID_CHARACTERS],
+        source_id=storable(ref.source_id)[:MOST_ID_CHARACTERS],
+        source_version=stored_version(item.source_version),
+        stage=item.stage,
+        failure_class=item.failure_class,
+        reason=reason(item.reason),
+    )
 
 
 def crashed(item: Upsert, scope: str) -> Failed:

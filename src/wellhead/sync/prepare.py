@@ -31,12 +31,11 @@ from wellhead.sync.batch import Batch, Loaded
 from wellhead.sync.chunk import embedding_text, passages
 from wellhead.sync.convert.converter import Converted, Converter
 from wellhead.sync.diff import Verdict
-from wellhead.sync.failing import crashed, failed, reason, record_suspect
+from wellhead.sync.failing import crashed, failed, record_suspect, told
 from wellhead.sync.intake import Page
 from wellhead.sync.patience import in_own_thread, patience, while_moving
 from wellhead.sync.run import MOST_MISSED, Run
 from wellhead.sync.storable import (
-    MOST_ID_CHARACTERS,
     canonical_pieces,
     storable,
     stored_form,
@@ -116,7 +115,7 @@ def _sort(
             if item.key in facts.failures:
                 batch.healed.append(item.key)
         case Failure(ref=Ref() as ref):
-            batch.failed.append(_source_failure(item, ref, scope))
+            _sort_failure(run, batch, facts, told(item, ref, scope))
         case Failure():
             pass  # without a ref it concerns its scope, not an entity
         case Upsert():
@@ -155,6 +154,18 @@ def _was_deadly(run: Run, item: Upsert, failure: OpenFailure | None) -> bool:
     )
 
 
+def _sort_failure(run: Run, batch: Batch, facts: _Facts, found: Failed) -> None:
+    """Pass over what the source refused before, in this very version."""
+    before = facts.failures.get(found.entity_key)
+    if before is not None and diff.stands(
+        before, found.source_version, run.fingerprint
+    ):
+        batch.skips.append(found.entity_key)
+        batch.seen_in[found.entity_key] = found.scope
+    else:
+        batch.failed.append(found)
+
+
 def _sort_seen(run: Run, batch: Batch, facts: _Facts, ref: Ref, scope: str) -> None:
     """Keep what is known; what is not, and has not failed, the cursor has missed."""
     batch.seen_in[ref.key] = scope
@@ -164,19 +175,6 @@ def _sort_seen(run: Run, batch: Batch, facts: _Facts, ref: Ref, scope: str) -> N
         batch.keeps[ref.key] = None
     elif len(run.missed) < MOST_MISSED:
         run.missed[ref] = scope
-
-
-def _source_failure(item: Failure, ref: Ref, scope: str) -> Failed:
-    return Failed(
-        entity_key=ref.key,
-        scope=scope,
-        type=storable(ref.type)[:MOST_ID_CHARACTERS],
-        source_id=storable(ref.source_id)[:MOST_ID_CHARACTERS],
-        source_version=stored_version(item.source_version),
-        stage=item.stage,
-        failure_class=item.failure_class,
-        reason=reason(item.reason),
-    )
 
 
 @dataclass(frozen=True, slots=True)
