@@ -134,8 +134,8 @@ class Fate:
             gate = Gate("append", "before", chance.choice((0, 0, 1)))
         if gate.is_inner and deed != "kill":
             deed = "cut off"
-        if deed == "lose answer" and gate.when == "before":
-            deed = "cut off"
+        if deed == "lose answer" and (gate.when == "before" or gate.name == "item"):
+            deed = "cut off"  # what a source raises is no answer of the ledger
         return Misfortune(gate, deed, self.branch())
 
 
