@@ -7,9 +7,18 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
+from tests.things import thing
 
-from wellhead.domain.errors import ConflictError, FencedError
-from wellhead.domain.items import Checkpoint, Delete, Item, Ref, ScopeEnd, ScopeStart
+from wellhead.domain.errors import ConflictError, FailureClass, FencedError
+from wellhead.domain.items import (
+    Checkpoint,
+    Delete,
+    Failure,
+    Item,
+    Ref,
+    ScopeEnd,
+    ScopeStart,
+)
 from wellhead.domain.jobs import JobMode, JobStatus, Rollback
 from wellhead.store import jobs
 from wellhead.sync import commit, prepare
@@ -283,6 +292,36 @@ async def test_an_entity_that_kills_the_worker_is_quarantined(five) -> None:
     assert done.attempt == 5
     assert (done.counts.inserted, done.counts.failed) == (4, 1)
     assert done.error_details["failures"][0]["source_id"] == killer
+
+
+async def test_what_failed_before_a_crash_is_read_again_when_it_changed(bench) -> None:
+    """Without versions only the content tells that it is another one."""
+    gate = asyncio.Event()
+
+    async def items(cursor: dict[str, Any] | None) -> AsyncIterator[Item]:
+        if cursor is None:
+            yield Failure(Ref("Thing", "2"), "unreadable", FailureClass.PERMANENT)
+            yield Checkpoint({"at": 1})
+            await gate.wait()
+        yield thing("2", "good at last")
+        yield Checkpoint({"at": 2})
+
+    bench.script.items = items
+    job = await bench.start()
+    task = asyncio.create_task(run_job(bench.desk, job.id))
+    await bench.until(job, lambda now: now.counts.failed == 1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    # unlike a shutdown, a crash releases nothing
+    await bench.execute("UPDATE sync_job SET released = false")
+    await bench.expire_lease(job)
+    gate.set()
+    await run_job(bench.desk, job.id)
+
+    done = await bench.job(job.id)
+    assert done.status is JobStatus.COMPLETED, done.error
+    assert (done.counts.inserted, done.counts.failed) == (1, 0)
+    assert await bench.found("good") == {"2"}
 
 
 async def test_a_second_job_is_refused_while_one_is_open(bench) -> None:

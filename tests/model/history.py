@@ -171,10 +171,12 @@ class History:
         match misfortune.deed:
             case "kill":
                 await scene.kill(task)
+                gate.go.set()  # if it was a batch of an earlier sleeper that stood here
             case "sleep":
                 scene.fall_asleep(task, gate)
             case "shut down":
                 await scene.shut_down(task)
+                gate.go.set()
             case "cut off":
                 await scene.cut_off()
             case "lose answer":

@@ -27,6 +27,10 @@ class Failed:
     reason: str
 
 
+DEATH = "the worker died twice while this was all it worked on"
+"""The reason of a failure whose cause nobody saw."""
+
+
 @dataclass(frozen=True, slots=True)
 class OpenFailure:
     """A failure that still stands."""
@@ -38,6 +42,7 @@ class OpenFailure:
     """It is time to try it again, whatever has or has not changed."""
     job_id: UUID | None = None
     """The job in which it failed last."""
+    was_death: bool = False
 
 
 async def open_failures(
@@ -47,11 +52,11 @@ async def open_failures(
     rows = await connection.execute(
         text(
             "SELECT entity_key, class, source_version, pipeline_fingerprint,"
-            " coalesce(next_retry_at <= now(), false), job_id"
+            " coalesce(next_retry_at <= now(), false), job_id, error = :death"
             " FROM failure WHERE connection_id = :connection_id"
             " AND entity_key = ANY(CAST(:keys AS bytea[]))"
         ),
-        {"connection_id": connection_id, "keys": list(keys)},
+        {"connection_id": connection_id, "keys": list(keys), "death": DEATH},
     )
     return {row[0]: OpenFailure(FailureClass(row[1]), *row[2:]) for row in rows}
 

@@ -11,7 +11,7 @@ from wellhead.domain.errors import (
 from wellhead.domain.items import Failure, Ref, Upsert
 from wellhead.domain.jobs import JobStatus, SyncJob
 from wellhead.store import jobs
-from wellhead.store.quarantine import Failed
+from wellhead.store.quarantine import DEATH, Failed
 from wellhead.sync.storable import MOST_ID_CHARACTERS, storable, stored_version
 
 REASON_CHARACTERS = 2_000
@@ -61,10 +61,7 @@ def told(item: Failure, ref: Ref, scope: str) -> Failed:
 
 def crashed(item: Upsert, scope: str) -> Failed:
     """Describe the entity at which the worker died again and again."""
-    error = EntityError(
-        "the worker died twice while this was all it worked on",
-        stage=FailureStage.CONVERT,
-    )
+    error = EntityError(DEATH, stage=FailureStage.CONVERT)
     return failed(item, scope, error)
 
 

@@ -17,7 +17,6 @@ from wellhead.domain.chunks import text_hash
 from wellhead.domain.entities import Blob
 from wellhead.domain.errors import (
     EntityError,
-    FailureClass,
     FailureStage,
     RetryableError,
 )
@@ -144,12 +143,11 @@ def _must_be_read(
 
 
 def _was_deadly(run: Run, item: Upsert, failure: OpenFailure | None) -> bool:
-    """Tell whether an earlier attempt of this job has given up this very content."""
+    """Tell whether workers died of it in this job; without a version, of any of it."""
     return (
-        run.job.attempt > 1
-        and failure is not None
+        failure is not None
+        and failure.was_death
         and failure.job_id == run.job.id
-        and failure.failure_class is FailureClass.PERMANENT
         and failure.source_version == stored_version(item.entity.source_version)
     )
 
