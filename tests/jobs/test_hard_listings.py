@@ -311,3 +311,18 @@ async def test_missed_entities_that_cannot_be_fetched_are_not_forgotten(bench) -
 
     assert (job.status, job.mode) == (JobStatus.COMPLETED, JobMode.INCREMENTAL)
     assert (later.mode, later.counts.inserted) == (JobMode.FULL, 1)
+
+
+async def test_what_is_read_and_also_seen_is_still_read(bench) -> None:
+    async def items(_: Any) -> AsyncIterator[Item]:
+        yield ScopeStart()
+        yield thing("a", "content")
+        yield Seen(Ref("Thing", "a"))
+        yield ScopeEnd()
+
+    bench.script.items = items
+
+    done = await bench.sync()
+
+    assert (done.status, done.counts.inserted) == (JobStatus.COMPLETED, 1)
+    assert await bench.found("content") == {"a"}

@@ -44,7 +44,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Page:
-    """Consecutive items; of several with one key only the last is kept."""
+    """Consecutive items; of several with one key the last that says what it is."""
 
     items: dict[bytes, tuple[Upsert | Delete | Seen | Failure, str]] = field(
         default_factory=dict
@@ -163,7 +163,10 @@ class Intake:
         self._wait_seconds = 0.0
         match item:
             case Upsert() | Delete() | Seen():
-                page.items[item.key] = (item, self._scope_of(item.key))
+                page.items[item.key] = (
+                    _richer(page, item),
+                    self._scope_of(item.key),
+                )
             case Failure(ref=Ref() as ref):
                 page.items[ref.key] = (item, self._scope_of(ref.key))
             case Waiting(seconds):
@@ -230,6 +233,16 @@ async def _end(reader: asyncio.Task[None]) -> None:
         _log.warning("a source does not stop", waited_seconds=seconds)
     elif not reader.cancelled() and reader.exception() is not None:
         _log.warning("a source broke while it stopped", error=str(reader.exception()))
+
+
+def _richer(
+    page: Page, item: Upsert | Delete | Seen
+) -> Upsert | Delete | Seen | Failure:
+    """Return what is known of the entity: having seen it does not make it unread."""
+    if isinstance(item, Seen) and item.key in page.items:
+        before, _ = page.items[item.key]
+        return item if isinstance(before, Delete) else before
+    return item
 
 
 def _weight(item: Item) -> int:
