@@ -139,6 +139,37 @@ async def test_a_resumed_job_remembers_what_its_predecessor_could_not_list(
     assert "folder b" in job.error_details["incomplete_scopes"][0]["reason"]
 
 
+async def test_what_could_not_be_listed_is_remembered_over_two_resumptions(
+    bench,
+) -> None:
+    bench.script.world = {"a": "content", "b": "content b", "c": "content c"}
+    await bench.sync()
+    deaths = [asyncio.Event(), asyncio.Event()]
+
+    async def items(cursor: dict[str, Any] | None) -> AsyncIterator[Item]:
+        at = 0 if cursor is None else int(cursor["at"])
+        yield ScopeStart()
+        if at == 0:
+            yield Failure(None, "folder b is not readable")
+        if at < 2:
+            yield Checkpoint({"at": at + 1})
+            await deaths[at].wait()
+        yield thing("c", "content c")
+        yield ScopeEnd()
+
+    bench.script.items = items
+    job = await bench.start()
+    for at in range(2):
+        task = asyncio.create_task(run_job(bench.desk, job.id))
+        await bench.until(job, lambda now, at=at: now.checkpoint == {"at": at + 1})
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    job = await bench.run(job)
+
+    assert (job.status, job.counts.deleted) == (JobStatus.COMPLETED, 0)
+    assert "folder b" in job.error_details["incomplete_scopes"][0]["reason"]
+
+
 async def test_a_hold_is_not_confirmed_by_its_own_resumed_job(
     bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -189,6 +189,9 @@ class Intake:
                 scope = stored_scope(item.scope)
                 self._open.append(scope)
                 self._broken.pop(scope, None)
+                if gap := self._incomplete.get(scope):
+                    # resumed, not begun anew; one who resumes again must know it, too
+                    return ScopeRun(scope, INCOMPLETE, reason=gap)
                 return ScopeRun(scope, STARTED)
             case ScopeEnd():
                 return self._ended(item)
