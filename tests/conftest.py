@@ -1,6 +1,7 @@
 """What tests share: a PostgreSQL, a fresh database for each test, a still clock."""
 # ruff: noqa: S108
 
+import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -66,6 +67,29 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.line(f"{outcome}  {test}")
         for line in str(figures).splitlines():
             terminalreporter.line(f"    {line}")
+
+
+def _require(program: str | Path) -> str:
+    if isinstance(program, Path):
+        found = str(program) if program.exists() else None
+    else:
+        found = shutil.which(program)
+    if found is not None:
+        return found
+    is_needed = os.environ.get("WELLHEAD_TEST_REQUIRE") == "all"  # noqa: TID251  # tests
+    missing = f"{program} is not installed"
+    if is_needed:
+        pytest.fail(f"{missing}, and WELLHEAD_TEST_REQUIRE=all allows no skip")
+    pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def require() -> Callable[[str | Path], str]:
+    """Return where a program is, by name or path; without it the test is skipped.
+
+    With WELLHEAD_TEST_REQUIRE=all it fails instead, so that nothing goes unnoticed.
+    """
+    return _require
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,9 @@ from alembic.autogenerate import render_python_code
 from alembic.operations.ops import CreateIndexOp, CreateTableOp, UpgradeOps
 from alembic.runtime.migration import MigrationContext
 
-from wellhead.store import schema
+from wellhead.store import tables
 
-FILE = Path(schema.__file__).with_name("migrations") / "versions" / "v0001_initial.py"
+FILE = Path(tables.__file__).with_name("migrations") / "versions" / "v0001_initial.py"
 HEAD = '''"""The whole schema; tests/write_initial_migration.py writes it."""
 # ruff: noqa: E501, PLR0915
 
@@ -30,7 +30,7 @@ def upgrade() -> None:
 
 def write() -> None:
     steps = UpgradeOps(ops=[])
-    for table in schema.metadata.sorted_tables:
+    for table in tables.metadata.sorted_tables:
         steps.ops.append(CreateTableOp.from_table(table))
         for index in sorted(table.indexes, key=lambda index: str(index.name)):
             steps.ops.append(CreateIndexOp.from_index(index))

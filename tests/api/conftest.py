@@ -1,17 +1,21 @@
 """The application on real parts, asked over ASGI."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from wellhead.api.application import create_app
+from wellhead.domain.chunks import EntityChunks, text_hash
+from wellhead.domain.entities import Breadcrumb, entity_key
 from wellhead.domain.keys import Organization
 from wellhead.domain.ports import Clock
 from wellhead.embed.null import NullEmbedder
@@ -134,3 +138,80 @@ def set_job(parts: Parts) -> SetJob:
             )
 
     return write
+
+
+PutEntity = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def put_entity(parts: Parts) -> PutEntity:
+    """Commit an entity as a job would have: in the ledger and in the index."""
+
+    async def put(
+        connection_id: str,
+        name: str,
+        *texts: str,
+        entity_type: str = "Note",
+        breadcrumbs: Sequence[Breadcrumb] = (),
+        created_at: datetime | None = None,
+        **meta: Any,
+    ) -> None:
+        collection_id, version, job_id = await _commit(
+            parts,
+            UUID(connection_id),
+            name,
+            entity_type,
+            {
+                "name": name,
+                "breadcrumbs": [list(astuple(step)) for step in breadcrumbs],
+                "created_at": created_at and created_at.isoformat(),
+                **meta,
+            },
+        )
+        chunks = EntityChunks(
+            version=version,
+            connection_id=UUID(connection_id),
+            inserted_by=None,
+            job_id=job_id,
+            entity_key=entity_key(entity_type, name),
+            entity_type=entity_type,
+            source_name="stub",
+            source_id=name,
+            name=name,
+            created_at=created_at,
+            updated_at=None,
+            breadcrumbs=tuple(breadcrumbs),
+            texts=texts,
+            text_hashes=[text_hash(text) for text in texts],
+            vectors=await parts.embedder.embed(texts),
+        )
+        await parts.index.append(collection_id, parts.embedder.dimension, [chunks])
+
+    return put
+
+
+async def _commit(
+    parts: Parts, connection_id: UUID, name: str, kind: str, meta: dict[str, Any]
+) -> tuple[UUID, int, UUID]:
+    """Return the collection, the version and the job of what was written."""
+    async with parts.db.begin() as connection:
+        written = await connection.execute(
+            text(
+                "INSERT INTO entity (connection_id, entity_key, scope, type, source_id,"
+                " content_hash, meta_hash, pipeline_fingerprint, version, chunk_count,"
+                " updated_by, seen_generation, committed_at, meta) VALUES (:c, :k, '',"
+                " :t, :i, 'x', 'x', '1', nextval('version_seq'), 1, :j, 1, now(),"
+                " CAST(:m AS jsonb)) RETURNING (SELECT collection_id FROM"
+                " source_connection WHERE id = connection_id), version, updated_by"
+            ),
+            {
+                "c": connection_id,
+                "k": entity_key(kind, name),
+                "t": kind,
+                "i": name,
+                "j": uuid4(),
+                "m": json.dumps(meta),
+            },
+        )
+        collection_id, version, job_id = written.one()
+        return collection_id, version, job_id

@@ -6,10 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from wellhead.services.parts import Parts
-from wellhead.store.schema import event, source_connection
+from wellhead.store.schema import source_connection
+from wellhead.store.schema_webhooks import event
 
 
 async def test_a_new_collection_needs_a_source(given: Any, client: Any) -> None:
@@ -20,6 +21,25 @@ async def test_a_new_collection_needs_a_source(given: Any, client: Any) -> None:
     assert made["vector_size"] == 384
     assert made["created_at"] == "2026-01-02T03:04:05Z"
     assert (await client.get(f"/collections/{made['readable_id']}")).json() == made
+
+
+async def test_a_name_is_kept_without_the_spaces_around_it(
+    given: Any, client: Any
+) -> None:
+    longest = "x" * 64
+    made = await given.collection(f" {longest} ")
+
+    renamed = await client.patch(
+        f"/collections/{made['readable_id']}", json={"name": " Four "}
+    )
+    refused = await client.patch(
+        f"/collections/{made['readable_id']}", json={"name": "    "}
+    )
+
+    assert made["name"] == longest
+    assert renamed.json()["name"] == "Four"
+    assert renamed.json()["readable_id"] == made["readable_id"]
+    assert refused.status_code == 422
 
 
 async def test_a_taken_readable_id_is_refused(given: Any, client: Any) -> None:
@@ -92,6 +112,8 @@ async def test_the_status_follows_the_connections(
     assert listed["source_connection_summaries"] == [
         {"short_name": "stub", "name": connection["name"]}
     ]
+    alone = (await client.get(f"/collections/{readable_id}")).json()
+    assert alone["source_connection_summaries"] == []
 
 
 async def test_a_deleted_collection_is_gone_with_its_connections(
@@ -120,6 +142,38 @@ async def test_a_deleted_collection_is_gone_with_its_connections(
     assert rows.scalars().all() == [True]
     assert told.scalars().all()[-1] == "collection.deleted"
     assert {"purge_connection", "drop_collection"} <= set(tasks.scalars())
+
+
+async def test_the_connections_of_a_deleted_collection_are_purged_side_by_side(
+    given: Any, client: httpx.AsyncClient, parts: Parts, set_job: Any
+) -> None:
+    await given.collection(readable_id="mine")
+    made = [await given.connection(readable_collection_id="mine") for _ in range(3)]
+    await set_job(made[1]["sync"]["last_job"]["id"], status="running")
+    await set_job(made[2]["sync"]["last_job"]["id"], status="completed")
+    async with parts.db.connect() as db:
+        before = await db.scalar(select(func.max(event.c.id)))
+
+    deleted = await client.delete("/collections/mine")
+
+    assert deleted.json()["status"] == "ACTIVE"
+    assert deleted.json()["source_connection_summaries"] == []
+    async with parts.db.connect() as db:
+        told = await db.execute(
+            select(event.c.event_type).where(event.c.id > before).order_by(event.c.id)
+        )
+        tasks = await db.exec_driver_sql(
+            "SELECT args->>'subject' FROM procrastinate_jobs"
+            " WHERE task_name = 'purge_connection' AND status = 'todo'"
+            " AND lock IS NULL AND scheduled_at IS NULL"
+        )
+    # nothing is told of each connection: the contract has one event for all
+    assert sorted(told.scalars()) == [
+        "collection.deleted",
+        "sync.cancelled",
+        "sync.cancelling",
+    ]
+    assert sorted(tasks.scalars()) == sorted(one["id"] for one in made)
 
 
 async def test_the_readable_id_of_a_deleted_collection_is_free_at_once(
@@ -158,6 +212,10 @@ BAD_COLLECTIONS: list[Any] = [
     ({"name": "abc"}, "body.name"),
     ({"name": 12345}, "body.name"),
     ({"name": "x" * 65}, "body.name"),
+    ({"name": "    "}, "body.name"),
+    ({"name": " abc "}, "body.name"),
+    ({"name": "Fine", "readable_id": "-fine"}, "body.readable_id"),
+    ({"name": "Fine", "readable_id": "fine_1"}, "body.readable_id"),
     ({"name": "Fine", "readable_id": "Not Fine"}, "body.readable_id"),
     ({"name": "Fine", "sync_config": 1}, "body.sync_config"),
 ]

@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 
 from wellhead.services.parts import Parts
 from wellhead.store import connections
-from wellhead.store.schema import event, source_connection
+from wellhead.store.schema import source_connection
+from wellhead.store.schema_webhooks import event
 
 SECRET = {"stub_key": "stub"}
 DIRECT = {"credentials": SECRET}
@@ -63,6 +64,25 @@ async def test_the_name_comes_from_the_source(given: Any) -> None:
     made = await given.connection()
 
     assert made["name"].endswith(" Connection")
+
+
+async def test_a_name_is_kept_without_the_spaces_around_it(
+    given: Any, client: Any
+) -> None:
+    longest = "x" * 42
+    made = await given.connection(name=f"  {longest} ", description="y" * 255)
+    path = f"/source-connections/{made['id']}"
+
+    renamed = await client.patch(path, json={"name": " Four "})
+    for bad in ("    ", " abc ", "x" * 43):
+        refused = await client.patch(path, json={"name": bad})
+        assert refused.status_code == 422
+        assert "body.name" in refused.json()["errors"][0]
+    too_long = await client.patch(path, json={"description": "y" * 256})
+
+    assert (made["name"], made["description"]) == (longest, "y" * 255)
+    assert renamed.json()["name"] == "Four"
+    assert too_long.status_code == 422
 
 
 async def test_a_source_without_required_credentials_needs_no_authentication(
@@ -149,6 +169,42 @@ async def test_the_status_follows_the_last_job(
             assert now["status"] == shown
             assert now["error_category"] == more.get("error_category")
             assert (now["error_message"] is not None) == (status == "failed")
+
+
+CATEGORIES = [
+    "oauth_credentials_expired",
+    "api_key_invalid",
+    "auth_provider_account_gone",
+    "auth_provider_credentials_invalid",
+]
+
+
+async def test_trouble_with_credentials_is_told_in_words_that_say_what_to_do(
+    given: Any, client: Any, set_job: Any
+) -> None:
+    made = await given.connection()
+    said = set()
+    for category in CATEGORIES:
+        await set_job(
+            made["sync"]["last_job"]["id"],
+            status="failed",
+            error="403 from host-7",
+            error_category=category,
+        )
+
+        now = (await client.get(f"/source-connections/{made['id']}")).json()
+
+        assert now["status"] == "needs_reauth"
+        assert now["error_category"] == category
+        assert now["sync"]["last_job"]["error_category"] == category
+        assert now["sync"]["last_job"]["error"] == "403 from host-7"
+        assert "host-7" not in now["error_message"]
+        assert (now["provider_settings_url"], now["provider_short_name"]) == (
+            None,
+            None,
+        )
+        said.add(now["error_message"])
+    assert len(said) == len(CATEGORIES)
 
 
 async def test_a_daily_schedule_is_the_default(given: Any) -> None:
@@ -340,7 +396,9 @@ async def test_a_deleted_connection_is_gone_at_once(
     by_type = {row.event_type: row.payload for row in told}
     assert "sync.cancelled" in by_type
     assert by_type["source_connection.created"]["is_authenticated"] is True
-    assert by_type["source_connection.deleted"] == {
+    deleted_event = by_type["source_connection.deleted"]
+    assert deleted_event == {
+        **deleted_event,
         "source_connection_id": made["id"],
         "collection_readable_id": made["readable_collection_id"],
         "source_type": "stub",
@@ -424,6 +482,8 @@ BAD_FIELDS: list[Any] = [
     ({"authentication": {"credentials": {"a": 1}, "surplus": 1}}, None),
     ({"name": "abc"}, "body.name"),
     ({"name": "x" * 43}, "body.name"),
+    ({"name": "    "}, "body.name"),
+    ({"name": "  abc   "}, "body.name"),
     ({"description": "x" * 256}, "body.description"),
     ({"short_name": 7}, "body.short_name"),
     ({"readable_collection_id": None}, "body.readable_collection_id"),

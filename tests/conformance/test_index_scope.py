@@ -14,6 +14,9 @@ from wellhead.domain.chunks import EntityChunks, Vectors, text_hash
 from wellhead.domain.entities import Breadcrumb, entity_key
 from wellhead.domain.filters import (
     FIELDS,
+    MOST_CONDITIONS,
+    MOST_VALUES,
+    NOTHING,
     ORDERING,
     Condition,
     FieldType,
@@ -21,6 +24,8 @@ from wellhead.domain.filters import (
     FilterGroup,
     Operator,
     Scalar,
+    negated,
+    presence,
 )
 from wellhead.domain.ports import Index, IndexReader, Scope
 from wellhead.index.lance import LanceIndex
@@ -174,7 +179,11 @@ def values_of(one: EntityChunks, ordinal: int, field: str) -> list[Scalar]:
 
 
 def holds(condition: Condition, held: list[Scalar]) -> bool:
-    """The oracle: what a condition means, in plain words."""
+    return compares(condition, held) is not condition.is_negated
+
+
+def compares(condition: Condition, held: list[Scalar]) -> bool:
+    """The oracle: what a plain condition means, in plain words."""
     wanted = condition.values
     one = wanted[0] if wanted else None
     match condition.operator:
@@ -248,6 +257,53 @@ async def test_every_field_and_operator_agrees_with_the_oracle(index: Index) -> 
     for condition in conditions():
         found = await visible(reader, Scope(filter=_one(condition)))
         assert found == expected_rows(_one(condition)), condition
+
+
+async def test_what_is_negated_holds_exactly_where_it_did_not(index: Index) -> None:
+    collection = uuid4()
+    await index.append(collection, DIMENSION, filtered_entities())
+    reader = await index.reader(collection)
+    for condition in map(negated, list(conditions())[::17]):
+        found = await visible(reader, Scope(filter=_one(condition)))
+        assert found == expected_rows(_one(condition)), condition
+        hits = await reader.keyword("more", 1000, Scope(filter=_one(condition)))
+        assert {(h.version, h.ordinal) for h in hits} <= found, condition
+
+
+async def test_a_field_is_present_where_it_holds_anything(index: Index) -> None:
+    collection = uuid4()
+    await index.append(collection, DIMENSION, filtered_entities())
+    reader = await index.reader(collection)
+    for field in FIELDS:
+        present = {
+            (one.version, ordinal)
+            for one in filtered_entities()
+            for ordinal in range(len(one.texts))
+            if values_of(one, ordinal, field)
+        }
+
+        found = await visible(reader, Scope(filter=_one(presence(field))))
+        absent = await visible(reader, Scope(filter=_one(negated(presence(field)))))
+        assert found == present, field
+        assert absent == expected_rows(()) - present, field
+    assert await visible(reader, Scope(filter=NOTHING)) == set()
+
+
+async def test_the_largest_filters_are_answered(index: Index) -> None:
+    collection = uuid4()
+    await index.append(collection, DIMENSION, filtered_entities())
+    reader = await index.reader(collection)
+    unlike = [
+        Condition("name", Operator.CONTAINS, (f"x{n}",), is_negated=True)
+        for n in range(MOST_CONDITIONS)
+    ]
+    many = tuple(f"x{n}" for n in range(MOST_VALUES))
+
+    for filter_ in (
+        tuple(FilterGroup((one,)) for one in unlike),
+        _one(Condition("name", Operator.NOT_IN, many)),
+    ):
+        assert await visible(reader, Scope(filter=filter_)) == expected_rows(())
 
 
 async def test_groups_are_alternatives_and_conditions_inside_add_up(

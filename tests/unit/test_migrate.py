@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from wellhead.domain.errors import StartError
 from wellhead.store import migrate
-from wellhead.store.schema import metadata
+from wellhead.store.tables import metadata
 
 
 def _is_ours(name: str | None, kind: str, _parents: object) -> bool:

@@ -1,65 +1,103 @@
 """The HTTP application, made from the parts it serves."""
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 
 from wellhead import __version__
-from wellhead.api.around import (
-    DEFAULT_ORIGINS,
-    BodyLimit,
-    OriginGuard,
-    RateLimitHeaders,
-)
+from wellhead.api.around.bounds import Bounds
+from wellhead.api.around.origins import Origins
+from wellhead.api.around.rates import RateLimits
+from wellhead.api.around.requests import Requests
 from wellhead.api.auth import KeyRing
-from wellhead.api.errors import answer_errors
+from wellhead.api.errors import answer_errors, answer_unexpected
+from wellhead.api.openapi import TITLE, describe, name_operation
+from wellhead.api.pages import add_pages
+from wellhead.api.progress_stream import Pace
 from wellhead.api.routes import (
     api_keys,
+    audit_log,
+    auth_providers,
+    browse_tree,
     collections,
     entities,
+    entity_counts,
     failures,
     health,
     jobs,
+    oauth,
+    organizations,
+    progress,
     search,
+    search_legacy,
     source_connections,
     sources,
+    usage,
+    users,
+    webhooks,
 )
+from wellhead.api.routing import OneSlash
 from wellhead.services.parts import Parts
+from wellhead.services.progress import ProgressFeed
 
-LARGEST_BODY_BYTES = 10 * 1024 * 1024
+NOTHING_TOLD = TelemetryConfig(
+    tracing=False,
+    metrics=False,
+    logs=False,
+    operation_spans=False,
+    auto_configure=False,
+)
 
 
-def create_app(parts: Parts, *, auth: bool) -> FastAPI:
+def create_app(parts: Parts, *, auth: bool, rate_limit: int = 0) -> FastAPI:
     """Return the application; the caller opens the parts before and closes them after.
 
-    Without `auth` every request comes from the first organization.
+    Without `auth` every request comes from the first organization. `rate_limit` is
+    how much each organization may ask in a minute; 0 means as much as it likes.
     """
     app = FastAPI(
-        title="Wellhead",
+        title=TITLE,
         version=__version__,
         redirect_slashes=False,
+        generate_unique_id_function=name_operation,
+        docs_url=None,  # these would fetch scripts from others: see pages.py
+        redoc_url=None,
+        # whatever the environment says: nothing is told to anybody
+        telemetry=NOTHING_TOLD,
     )
+    describe(app)
+    add_pages(app)
     app.state.parts = parts
+    app.state.progress = ProgressFeed(parts)
+    app.state.progress_pace = Pace()
     app.state.key_ring = KeyRing(parts, is_required=auth)
-    app.add_middleware(BodyLimit, most_bytes=LARGEST_BODY_BYTES)
-    app.add_middleware(RateLimitHeaders)
-    app.add_middleware(
-        OriginGuard,
-        allow_origins=DEFAULT_ORIGINS,
-        allow_methods=["GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"],
-        allow_headers=["*"],
-        allow_credentials=True,
-        expose_headers=["Link", "Retry-After", "RateLimit-Limit", "X-Total-Count"],
-    )
+    app.state.rate_limits = RateLimits(rate_limit) if rate_limit else None
+    # from the inside to the outside
+    app.add_middleware(OneSlash)
+    app.add_middleware(Bounds, unexpected=answer_unexpected)
+    app.add_middleware(Origins)
+    app.add_middleware(Requests)
     answer_errors(app)
     for routes in (
+        jobs,  # what is asked most is tried first
         health,
         sources,
         collections,
         entities,
+        oauth,  # before what takes any word there for an id
         source_connections,
-        jobs,
+        browse_tree,
         failures,
         search,
+        search_legacy,
+        progress,
         api_keys,
+        organizations,
+        users,
+        audit_log,
+        auth_providers,
+        webhooks,
+        usage,
+        entity_counts,
     ):
         app.include_router(routes.router)
     return app

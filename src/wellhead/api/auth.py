@@ -1,11 +1,12 @@
 """Who asks: the API key of a request, remembered for a few seconds."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from starlette.requests import Request
 
+from wellhead.domain.audit import ANYONE, Actor, ActorKind
 from wellhead.domain.errors import (
     ForbiddenError,
     InvalidInputError,
@@ -13,26 +14,39 @@ from wellhead.domain.errors import (
 )
 from wellhead.domain.keys import ApiKey, key_hash
 from wellhead.services import keys
+from wellhead.services.organizations import ensure_organization
 from wellhead.services.parts import Parts
 
-REMEMBER = timedelta(seconds=10)
+REMEMBER = timedelta(seconds=5)
 """A key revoked in another process is refused after this long at the latest."""
 _MOST_REMEMBERED = 10_000
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and for which organization."""
+
+    organization_id: UUID
+    actor: Actor
+    key: ApiKey | None = None
+    """Absent where keys are not asked for."""
+
+
 @dataclass(slots=True)
 class KeyRing:
-    """Finds the organization of a request, usually without asking the ledger."""
+    """Finds who makes a request, usually without asking the ledger."""
 
     parts: Parts
     is_required: bool
     _known: dict[bytes, tuple[ApiKey, datetime]] = field(default_factory=dict)
+    _forgotten: int = 0
     _first_organization: UUID | None = None
 
-    async def organization_of(self, request: Request) -> UUID:
+    async def caller_of(self, request: Request) -> Caller:
         """Return who asks; UnauthorizedError or ForbiddenError otherwise."""
         if not self.is_required:
-            return await self._first()
+            actor = replace(ANYONE, request_id=request.state.request_id)
+            return Caller(await self._first(), actor)
         plain = _given_key(request)
         if plain is None:
             raise UnauthorizedError("No valid authentication provided")
@@ -43,11 +57,12 @@ class KeyRing:
             raise ForbiddenError(
                 f"API key does not have access to organization {asked_for}"
             )
-        return key.organization_id
+        return Caller(key.organization_id, _actor_of(key, request), key)
 
     def forget(self) -> None:
         """Ask the ledger again for every key: some were revoked or changed."""
         self._known.clear()
+        self._forgotten += 1
 
     async def _find(self, plain: str) -> ApiKey:
         hashed, now = key_hash(plain), self.parts.clock.now()
@@ -55,24 +70,39 @@ class KeyRing:
         if known is not None and now - known[1] < REMEMBER:
             return known[0]
         self._known.pop(hashed, None)
+        before = self._forgotten
         key = await keys.find_key(self.parts, plain)
         if len(self._known) >= _MOST_REMEMBERED:
             self._known.clear()
-        self._known[hashed] = (key, now)
+        if before == self._forgotten:  # else it may just have been revoked
+            self._known[hashed] = (key, now)
         return key
 
     async def _first(self) -> UUID:
         if self._first_organization is None:
-            organization = await keys.ensure_organization(self.parts)
+            organization = await ensure_organization(self.parts)
             self._first_organization = organization.id
         return self._first_organization
 
 
+def _actor_of(key: ApiKey, request: Request) -> Actor:
+    return Actor(
+        kind=ActorKind.API_KEY,
+        name=f"{key.name} ({key.prefix}…)",
+        key_id=key.id,
+        request_id=request.state.request_id,
+    )
+
+
 def _given_key(request: Request) -> str | None:
     """Return the key of either header that clients use."""
-    plain = request.headers.get("x-api-key", "").strip()
-    if plain:
-        return plain
+    given = {one.strip() for one in request.headers.getlist("x-api-key")} - {""}
+    if len(given) > 1:
+        raise InvalidInputError(
+            "Different keys were sent as X-API-Key", field="header.x-api-key"
+        )
+    if given:
+        return given.pop()
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 

@@ -1,44 +1,61 @@
 """What routes ask for: the parts of the program, and who is asking."""
 
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Query, Request, Security
 from fastapi.security import APIKeyHeader
 
-from wellhead.api.auth import KeyRing
+from wellhead.api.around.rates import count_request
+from wellhead.api.auth import Caller, KeyRing
 from wellhead.services.parts import Parts
 
 LARGEST_PAGE = 1000
 LARGEST_SKIP = 2**31 - 1
 
 
-def _parts(request: Request) -> Parts:
+async def _parts(request: Request) -> Parts:
     parts: Parts = request.app.state.parts
     return parts
 
 
-def _key_ring(request: Request) -> KeyRing:
+async def _key_ring(request: Request) -> KeyRing:
     ring: KeyRing = request.app.state.key_ring
     return ring
 
 
-async def _organization(
+async def _caller(
     request: Request,
-    ring: Annotated[KeyRing, Depends(_key_ring)],
     _key: Annotated[
         str | None,
         Security(
             APIKeyHeader(name="x-api-key", scheme_name="ApiKeyAuth", auto_error=False)
         ),
     ],
-) -> UUID:
-    organization_id = await ring.organization_of(request)
-    request.state.organization_id = organization_id
-    return organization_id
+) -> Caller:
+    # not by Depends: each one costs every request more than what it does here
+    ring = await _key_ring(request)
+    caller = await ring.caller_of(request)
+    request.state.organization_id = caller.organization_id
+    await count_request(request, caller)
+    return caller
 
 
-Services = Annotated[Parts, Depends(_parts)]
+async def _organization(caller: Annotated[Caller, Depends(_caller)]) -> UUID:
+    return caller.organization_id
+
+
+async def _acting(
+    request: Request, caller: Annotated[Caller, Depends(_caller)]
+) -> Parts:
+    return replace(await _parts(request), actor=caller.actor)
+
+
+Services = Annotated[Parts, Depends(_acting)]
+"""The parts, acting as the caller, who must have shown a key."""
+PublicServices = Annotated[Parts, Depends(_parts)]
+"""The parts for routes that ask for no key, acting as the program itself."""
 Keys = Annotated[KeyRing, Depends(_key_ring)]
 Tenant = Annotated[UUID, Depends(_organization)]
 Skip = Annotated[int, Query(ge=0, le=LARGEST_SKIP)]

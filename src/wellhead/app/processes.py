@@ -98,7 +98,11 @@ async def _serve_api(settings: Settings, listener: socket.socket) -> None:
         key = await keys.ensure_first_key(parts)
         if key is not None:
             Home(settings.data_dir).write_key(key)
-        app = create_app(parts, auth=settings.auth is AuthMode.ON)
+        app = create_app(
+            parts,
+            auth=settings.auth is AuthMode.ON,
+            rate_limit=settings.rate_limit,
+        )
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -107,7 +111,15 @@ async def _serve_api(settings: Settings, listener: socket.socket) -> None:
             server_header=False,
             timeout_graceful_shutdown=REQUEST_SECONDS,
         )
-        server = uvicorn.Server(config)
+
+        class Server(uvicorn.Server):
+            async def shutdown(
+                self, sockets: list[socket.socket] | None = None
+            ) -> None:
+                app.state.progress.close()  # it waits for requests, not for streams
+                await super().shutdown(sockets)
+
+        server = Server(config)
 
         def leave(*_: object) -> None:
             server.should_exit = True

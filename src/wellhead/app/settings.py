@@ -53,6 +53,11 @@ class Settings(BaseSettings):
         default=AuthMode.ON,
         description="'off' lets every request in as the first organization.",
     )
+    rate_limit: int = Field(
+        default=0,
+        ge=0,
+        description="Requests that an organization may make in a minute; 0: any.",
+    )
     secret_key: SecretStr | None = Field(
         default=None,
         description="Fernet keys for credentials, comma separated, newest first; "
@@ -81,6 +86,17 @@ class Settings(BaseSettings):
     min_free_bytes: int = Field(
         default=500 * 1024 * 1024,
         description="No new batches are written below this much free disk.",
+    )
+    webhooks_allow_private: bool = Field(
+        default=False,
+        description="Webhooks may call addresses that are not on the internet.",
+    )
+    webhooks_verify_endpoints: bool = Field(
+        default=True,
+        description="A webhook's server must answer when it is subscribed.",
+    )
+    webhooks_keep_days: int = Field(
+        default=30, ge=1, description="How long webhook messages are kept."
     )
     log_level: str = Field(
         default="INFO",

@@ -3,13 +3,14 @@
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from wellhead.app.home import Home
 from wellhead.app.local import secret_keys
 from wellhead.app.settings import EMBEDDERS, Settings
 from wellhead.domain.errors import StartError
 from wellhead.domain.ports import Embedder
+from wellhead.domain.webhooks import WebhookPolicy
 from wellhead.embed.minilm import MiniLmEmbedder
 from wellhead.embed.null import NullEmbedder
 from wellhead.engine.procrastinate import JobEngine
@@ -62,6 +63,11 @@ async def open_parts(
                 max_file_bytes=settings.max_file_bytes,
                 min_free_bytes=settings.min_free_bytes,
                 data_dir=settings.data_dir,
+            ),
+            webhooks=WebhookPolicy(
+                allow_private=settings.webhooks_allow_private,
+                verify_endpoints=settings.webhooks_verify_endpoints,
+                keep=timedelta(days=settings.webhooks_keep_days),
             ),
         )
 

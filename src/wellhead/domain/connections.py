@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from wellhead.domain.errors import CREDENTIALS
-from wellhead.domain.jobs import JobStatus, SyncJob
+from wellhead.domain.jobs import JobLine, JobStatus, SyncJob
 
 
 class ConnectionStatus(StrEnum):
@@ -55,10 +55,15 @@ class SourceConnection:
     reconciled_at: datetime | None = None
     schedule_cron: str | None = None
     next_run_at: datetime | None = None
+    """When the scheduler starts it: the moment of the cron, and a little later."""
+    next_full_at: datetime | None = None
+    """When it is read whole, for schedules that mostly read what changed."""
+    full_waits_until: datetime | None = None
+    """So long the full run that is due waits for the job that is open."""
 
 
 def connection_status(
-    connection: SourceConnection, last_job: SyncJob | None
+    connection: SourceConnection, last_job: SyncJob | JobLine | None
 ) -> ConnectionStatus:
     """Derive the status in the order the public contract fixes."""
     if not connection.is_authenticated:

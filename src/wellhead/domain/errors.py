@@ -4,7 +4,7 @@ WellheadError
 ├── RequestError              told to the caller, with an HTTP status
 │   ├── BadRequestError 400   ├── UnauthorizedError 401  ├── ForbiddenError 403
 │   ├── NotFoundError 404     ├── ConflictError 409      ├── InvalidInputError 422
-│   └── UnavailableError 503
+│   ├── UnavailableError 503  └── NotConfiguredError 503
 ├── SyncError                 decides what a running job does
 │   ├── RetryableError        try the same thing again, after a wait
 │   ├── EntityError           this entity alone fails; the job goes on
@@ -64,6 +64,12 @@ class InvalidInputError(RequestError):
 
 
 class UnavailableError(RequestError):
+    status = 503
+
+
+class NotConfiguredError(RequestError):
+    """Nobody set this up: to ask again soon does not help."""
+
     status = 503
 
 

@@ -1,7 +1,7 @@
 """The filter language of search: OR between groups, AND inside, typed fields."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -56,6 +56,11 @@ ORDERING = frozenset(
     }
 )
 
+MOST_CONDITIONS = 1_000
+MOST_VALUES = 10_000
+"""Bounds of one filter: an index compares every chunk with all of it."""
+SHOWN_CHARACTERS = 60
+
 Scalar = str | int | datetime
 RawScalar = str | int | bool
 RawValue = RawScalar | Sequence[RawScalar]
@@ -63,11 +68,16 @@ RawValue = RawScalar | Sequence[RawScalar]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One comparison; `values` has one element but for `in` and `not_in`."""
+    """One comparison; `values` has one element but for `in` and `not_in`.
+
+    A negated one holds exactly where the plain one does not: also where the field
+    holds nothing.
+    """
 
     field: str
     operator: Operator
     values: tuple[Scalar, ...]
+    is_negated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,8 @@ class FilterGroup:
 
 Filter = tuple[FilterGroup, ...]
 """Groups of which at least one must hold; empty means everything."""
+NOTHING: Filter = (FilterGroup((Condition("name", Operator.IN, ()),)),)
+"""Holds nowhere."""
 
 
 def condition(field: str, operator: Operator, value: RawValue) -> Condition:
@@ -107,6 +119,42 @@ def condition(field: str, operator: Operator, value: RawValue) -> Condition:
     return Condition(field, operator, tuple(_typed(field, kind, one) for one in raw))
 
 
+def negated(condition: Condition) -> Condition:
+    return replace(condition, is_negated=not condition.is_negated)
+
+
+def presence(field: str) -> Condition:
+    """Return what holds where the field, one of FIELDS, holds anything."""
+    match FIELDS[field]:
+        case FieldType.TEXT:
+            return Condition(field, Operator.CONTAINS, ("",))
+        case FieldType.NUMBER:
+            return Condition(field, Operator.NOT_IN, ())
+        case FieldType.DATE:
+            first = datetime.min.replace(tzinfo=UTC)
+            return Condition(field, Operator.GREATER_THAN_OR_EQUAL, (first,))
+
+
+def require_moderate(groups: Filter) -> None:
+    """Refuse, with InvalidInputError, a filter that is too much for one search."""
+    conditions = [one for group in groups for one in group.conditions]
+    require_counts(
+        max(len(groups), len(conditions)), sum(len(one.values) for one in conditions)
+    )
+
+
+def require_counts(conditions: int, values: int) -> None:
+    """Refuse, with InvalidInputError, what has more of either than a filter may."""
+    if conditions > MOST_CONDITIONS:
+        raise InvalidInputError(
+            f"A filter may hold {MOST_CONDITIONS} conditions", field="filter"
+        )
+    if values > MOST_VALUES:
+        raise InvalidInputError(
+            f"A filter may hold {MOST_VALUES} values", field="filter"
+        )
+
+
 def _typed(field: str, kind: FieldType, value: RawScalar) -> Scalar:
     match kind:
         case FieldType.TEXT:
@@ -119,16 +167,25 @@ def _typed(field: str, kind: FieldType, value: RawScalar) -> Scalar:
 
 def _number(field: str, value: RawScalar) -> int:
     try:
-        return int(value)
+        if not isinstance(value, bool):
+            return int(value)
     except ValueError as error:
-        raise InvalidInputError(f"'{value}' is not a number", field=field) from error
+        raise _not_a("number", field, value) from error
+    raise _not_a("number", field, value)
 
 
 def _instant(field: str, value: RawScalar) -> datetime:
+    if not isinstance(value, str):
+        raise _not_a("ISO 8601 date", field, value)
     try:
-        moment = datetime.fromisoformat(str(value))
+        moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:
             return moment.replace(tzinfo=UTC)
         return moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise InvalidInputError(f"'{value}' is not an ISO date", field=field) from error
+        raise _not_a("ISO 8601 date", field, value) from error
+
+
+def _not_a(kind: str, field: str, value: RawScalar) -> InvalidInputError:
+    said = str(value)[:SHOWN_CHARACTERS]
+    return InvalidInputError(f"'{said}' is not a valid {kind}", field=field)

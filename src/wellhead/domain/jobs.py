@@ -99,9 +99,41 @@ class SyncJob:
     @property
     def duration_seconds(self) -> float | None:
         """Seconds from start to end, None before the end or without a start."""
-        if self.started_at is None or self.completed_at is None:
-            return None
-        return (self.completed_at - self.started_at).total_seconds()
+        return seconds_between(self.started_at, self.completed_at)
+
+
+@dataclass(frozen=True, slots=True)
+class JobLine:
+    """A job as lists show it; its names are those of the answer, read as they are."""
+
+    id: UUID
+    source_connection_id: UUID
+    status: JobStatus
+    started_at: datetime | None
+    completed_at: datetime | None
+    entities_inserted: int
+    entities_updated: int
+    entities_deleted: int
+    entities_failed: int
+    error: str | None
+    error_category: str | None
+    error_details: dict[str, Any] | None
+    earlier_successful: int
+    """How many jobs of the connection completed before this one began."""
+
+    @property
+    def duration_seconds(self) -> float | None:
+        return seconds_between(self.started_at, self.completed_at)
+
+    @property
+    def ever_ran(self) -> bool:
+        """Whether this or an earlier job completed, or this one is being worked on."""
+        at_work = (JobStatus.COMPLETED, JobStatus.RUNNING, JobStatus.CANCELLING)
+        return self.earlier_successful > 0 or self.status in at_work
+
+
+def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None or end is None else (end - start).total_seconds()
 
 
 def move(job: SyncJob, to: JobStatus, *, at: datetime) -> SyncJob:

@@ -13,6 +13,8 @@ class Organization:
     id: UUID
     name: str
     created_at: datetime
+    description: str | None = None
+    modified_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,8 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None = None
     last_used_at: datetime | None = None
+    rotated_at: datetime | None = None
+    """Since when another key stands in for it."""
 
     def is_expired(self, at: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= at

@@ -26,9 +26,13 @@ class Task(StrEnum):
     ROLL_BACK = "roll_back"
     PURGE_CONNECTION = "purge_connection"
     DROP_COLLECTION = "drop_collection"
+    DELIVER = "deliver"
 
 
 Handler = Callable[[UUID], Awaitable[None]]
+
+_QUEUES = {Task.DELIVER: "deliveries"}
+"""Tasks that have workers of their own, so that they take no job's place."""
 
 POLL_SECONDS = 1.0
 STALLED_SECONDS = 15.0
@@ -68,7 +72,7 @@ class JobEngine:
         """Queue a task in the caller's transaction; queued already is fine."""
         deferrer = self.app.configure_task(
             task.value,
-            queue="jobs",
+            queue=_queue(task),
             queueing_lock=f"{task.value}:{subject}",
             schedule_in={"seconds": int(after_seconds)} if after_seconds else None,
             connection=await raw(connection),
@@ -122,7 +126,7 @@ class JobEngine:
             _register(self.app, task, handler)
         worker = asyncio.create_task(
             self.app.run_worker_async(
-                queues=["jobs"],
+                queues=sorted({_queue(task) for task in handlers}),
                 concurrency=concurrency,
                 install_signal_handlers=False,
                 shutdown_graceful_timeout=0.05,
@@ -147,4 +151,8 @@ def _register(app: procrastinate.App, task: Task, handler: Handler) -> None:
         await handler(UUID(subject))
 
     app.tasks.pop(task.value, None)
-    app.task(name=task.value, queue="jobs")(run)
+    app.task(name=task.value, queue=_queue(task))(run)
+
+
+def _queue(task: Task) -> str:
+    return _QUEUES.get(task, "jobs")

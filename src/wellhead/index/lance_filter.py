@@ -1,6 +1,7 @@
 """What a query may see, as a predicate in Lance's SQL."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import assert_never
@@ -69,6 +70,10 @@ def _group(group: FilterGroup) -> str:
 
 
 def _condition(condition: Condition) -> str:
+    if condition.is_negated:
+        return (
+            f"(NOT coalesce({_condition(replace(condition, is_negated=False))}, false))"
+        )
     if not condition.values:
         return "true" if condition.operator is Operator.NOT_IN else "false"
     if condition.field in _LISTS:

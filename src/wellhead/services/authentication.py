@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from wellhead.domain.connections import AuthMethod
-from wellhead.domain.errors import BadRequestError, InvalidInputError
+from wellhead.domain.errors import BadRequestError, InvalidInputError, NotFoundError
 from wellhead.sources.base import Source
 
+BROWSER = frozenset({AuthMethod.OAUTH_BROWSER, AuthMethod.OAUTH_BYOC})
+"""Methods that end in a browser, not in the request."""
 _CREDENTIALS = "body.authentication.direct.credentials"
 
 
@@ -59,6 +61,11 @@ def method_of(source: type[Source], given: Authentication | None) -> AuthMethod:
             method = AuthMethod.OAUTH_BYOC
         case OAuthBrowser() | None:
             method = _unsaid(source)
+    if method is AuthMethod.OAUTH_BROWSER and source.info.needs_own_client:
+        raise BadRequestError(
+            f"Source {source.info.short_name} needs an OAuth client of your own: "
+            "pass its client_id and client_secret"
+        )
     if method not in source.info.auth_methods:
         supported = ", ".join(f"'{one.value}'" for one in source.info.auth_methods)
         raise BadRequestError(
@@ -86,11 +93,7 @@ def credentials_of(
     """Return what the source's credentials model is to read."""
     match given:
         case Direct(credentials):
-            if not credentials and source.credentials_model.model_fields:
-                raise InvalidInputError(
-                    "Credentials cannot be empty", field=_CREDENTIALS
-                )
-            return credentials
+            return nonempty_credentials(source, credentials)
         case OAuthToken(access_token, expires_at):
             if expires_at is not None and expires_at <= at:
                 raise InvalidInputError(
@@ -98,5 +101,18 @@ def credentials_of(
                     field="body.authentication.oauth_token.expires_at",
                 )
             return {"access_token": access_token}
-        case _:
+        case FromProvider(provider_readable_id):
+            raise NotFoundError(
+                f"Auth provider connection not found: {provider_readable_id}"
+            )
+        case OAuthBrowser() | None:
             return {}
+
+
+def nonempty_credentials(
+    source: type[Source], credentials: dict[str, Any]
+) -> dict[str, Any]:
+    """Return them; InvalidInputError if there are none where some are asked for."""
+    if not credentials and source.credentials_model.model_fields:
+        raise InvalidInputError("Credentials cannot be empty", field=_CREDENTIALS)
+    return credentials

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from wellhead.domain.connections import AuthMethod
 from wellhead.domain.errors import NotFoundError
 from wellhead.services.parts import Parts
-from wellhead.sources.base import Source
+from wellhead.sources.base import OAuthType, Source
 from wellhead.sources.fields import FieldInfoRecord, fields_of
 
 Field = FieldInfoRecord
@@ -23,6 +23,8 @@ class SourceDescription:
     entity_types: tuple[str, ...]
     labels: tuple[str, ...]
     supports_continuous: bool
+    oauth_type: OAuthType | None
+    requires_byoc: bool
     credential_fields: tuple[Field, ...]
     config_fields: tuple[Field, ...]
 
@@ -49,6 +51,8 @@ def _describe(source: type[Source]) -> SourceDescription:
         entity_types=source.info.entity_types,
         labels=source.info.labels,
         supports_continuous=source.info.supports_continuous,
+        oauth_type=source.info.oauth_type,
+        requires_byoc=source.info.needs_own_client,
         credential_fields=tuple(fields_of(source.credentials_model)),
         config_fields=tuple(fields_of(source.config_model)),
     )

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wellhead.domain.audit import Action, Subject
 from wellhead.domain.collections import Collection, collection_status
 from wellhead.domain.connections import connection_status
 from wellhead.domain.errors import BadRequestError, NotFoundError
@@ -19,8 +20,8 @@ from wellhead.domain.events import EventType
 from wellhead.engine.procrastinate import Task
 from wellhead.services import runs
 from wellhead.services.parts import Parts
+from wellhead.store import audit_log, connections, job_lines, outbox
 from wellhead.store import collections as store
-from wellhead.store import connections, jobs, outbox
 from wellhead.store.locks import Lock
 
 _ALPHABET = string.ascii_lowercase + string.digits
@@ -67,6 +68,7 @@ async def create_collection(
                 f"Collection with readable_id '{new.readable_id}' already exists"
             ) from error
         await _tell(connection, parts, new, EventType.COLLECTION_CREATED)
+        await _note(connection, parts, new, Action.COLLECTION_CREATED)
     return new
 
 
@@ -124,6 +126,13 @@ async def change_collection(
             await store.change(connection, found.id, values, at=now)
             found = replace(found, **values, modified_at=now)
             await _tell(connection, parts, found, EventType.COLLECTION_UPDATED)
+            await _note(
+                connection,
+                parts,
+                found,
+                Action.COLLECTION_CHANGED,
+                fields=sorted(values),
+            )
         return (await _with_status(connection, [found]))[0]
 
 
@@ -144,6 +153,7 @@ async def delete_collection(
             await parts.engine.defer(connection, Task.PURGE_CONNECTION, one.id)
         await parts.engine.defer(connection, Task.DROP_COLLECTION, found.id)
         await _tell(connection, parts, before, EventType.COLLECTION_DELETED)
+        await _note(connection, parts, before, Action.COLLECTION_DELETED)
     return before
 
 
@@ -163,11 +173,11 @@ async def _find(
 async def _with_status(
     connection: AsyncConnection, found: list[Collection]
 ) -> list[Collection]:
-    """Fill in what follows from the connections, with three queries for all."""
+    """Fill in what follows from the connections, with two queries for all."""
     members = await connections.in_collections(connection, [one.id for one in found])
     ids = [member.id for member in members]
-    last = await jobs.last_jobs(connection, ids)
-    ran = await store.ever_ran(connection, ids)
+    last = await job_lines.last(connection, ids)
+    ran = {of for of, line in last.items() if line.ever_ran}
     by_collection = defaultdict(list)
     for member in members:
         by_collection[member.collection_id].append(member)
@@ -201,4 +211,24 @@ async def _tell(
             "collection_readable_id": about.readable_id,
         },
         parts.clock.now(),
+    )
+
+
+async def _note(
+    connection: AsyncConnection,
+    parts: Parts,
+    about: Collection,
+    action: Action,
+    **details: Any,
+) -> None:
+    await audit_log.note(
+        connection,
+        parts.actor,
+        about.organization_id,
+        action,
+        Subject("collection", about.readable_id),
+        parts.clock.now(),
+        collection_id=str(about.id),
+        name=about.name,
+        **details,
     )

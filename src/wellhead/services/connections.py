@@ -8,6 +8,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wellhead.domain.audit import Action
+from wellhead.domain.collections import Collection
 from wellhead.domain.connections import (
     AuthMethod,
     ConnectionStatus,
@@ -16,31 +18,27 @@ from wellhead.domain.connections import (
 )
 from wellhead.domain.errors import BadRequestError, ConflictError, NotFoundError
 from wellhead.domain.events import EventType
-from wellhead.domain.jobs import SyncJob
+from wellhead.domain.jobs import JobStatus, SyncJob
 from wellhead.engine.procrastinate import Task
-from wellhead.services import runs, schedules
+from wellhead.services import audit_log, runs, schedules
 from wellhead.services.authentication import (
+    BROWSER,
     Authentication,
     credentials_of,
     method_of,
+    nonempty_credentials,
 )
 from wellhead.services.checks import check_source
 from wellhead.services.parts import Parts
+from wellhead.services.schedules import Schedule
 from wellhead.services.validation import valid_config, valid_credentials
 from wellhead.sources.base import Source
-from wellhead.store import collections, jobs, ledger, outbox, scopes
+from wellhead.store import collections, job_lines, jobs, ledger, outbox, scopes
 from wellhead.store import connections as store
 from wellhead.store.jobs import RunTotals
 from wellhead.store.locks import Lock
 
 LONGEST_NAME = 42
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """A wish for a schedule; without a cron, for none."""
-
-    cron: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +73,27 @@ class ConnectionDetails:
     last_job: SyncJob | None
     totals: RunTotals
     entity_types: Mapping[str, tuple[int, datetime]]
+    next_run: datetime | None = None
+    """What its cron names next; it starts a little later."""
     deletes_held: Mapping[str, int] = field(default_factory=dict)
     """By scope: deletes that wait for a second listing or a person's word."""
 
     @property
     def status(self) -> ConnectionStatus:
         return connection_status(self.connection, self.last_job)
+
+    @property
+    def needs_its_owner(self) -> bool:
+        """Tell whether the last job failed for a reason that its owner can mend."""
+        last = self.last_job
+        if last is None or last.status is not JobStatus.FAILED:
+            return False
+        return last.error_category is not None
+
+    @property
+    def has_sync(self) -> bool:
+        """Tell whether it ever ran or is to run by itself."""
+        return self.last_job is not None or self.connection.schedule_cron is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +111,22 @@ async def create_connection(
     """Create a connection that was seen to work, and usually its first run."""
     source = parts.sources.get(new.short_name)
     method = method_of(source, new.authentication)
-    _refuse_browser(method, source, sync_immediately=new.sync_immediately)
+    _refuse_early_run(method, sync_immediately=new.sync_immediately)
     now = parts.clock.now()
     secrets = credentials_of(source, new.authentication, at=now)
-    credentials = valid_credentials(source.credentials_model, secrets)
     config = valid_config(source.config_model, new.config)
-    cron = _first_cron(source, new.schedule, at=now)
+    cron = schedules.wished_cron(source, new.schedule, at=now)
+    if method in BROWSER:
+        await _refuse_browser(parts, organization_id, new)
+    credentials = valid_credentials(source.credentials_model, secrets)
     await check_source(source(config, credentials), method)
+    connection_id = uuid4()
     async with parts.db.begin() as connection:
-        collection = await collections.find(
+        collection = await _collection(
             connection, organization_id, new.readable_collection_id, lock=Lock.SHARE
         )
-        if collection is None:
-            raise NotFoundError("Collection not found")
         created = SourceConnection(
-            id=uuid4(),
+            id=connection_id,
             organization_id=organization_id,
             collection_id=collection.id,
             readable_collection_id=collection.readable_id,
@@ -121,10 +135,11 @@ async def create_connection(
             description=new.description,
             config=new.config,
             auth_method=method,
-            schedule_cron=cron,
-            next_run_at=None if cron is None else schedules.next_run(cron, after=now),
             created_at=now,
             modified_at=now,
+            **schedules.first_moments(
+                source, cron, connection_id=connection_id, created_at=now, at=now
+            ),
         )
         await store.add(connection, created)
         if secrets:  # so that a lost key stops no source that needs none
@@ -132,43 +147,44 @@ async def create_connection(
                 connection, created.id, parts.cipher.encrypt(secrets), at=now
             )
         await _tell(connection, parts, created, EventType.CONNECTION_CREATED)
+        await audit_log.note_connection(
+            connection, parts, created, Action.CONNECTION_CREATED
+        )
         if new.sync_immediately is not False:
             await runs.enqueue_run(parts, connection, created)
-        return await _details(connection, created)
+        return await _details(parts, connection, created)
 
 
-def _refuse_browser(
-    method: AuthMethod, source: type[Source], *, sync_immediately: bool | None
-) -> None:
-    if method not in (AuthMethod.OAUTH_BROWSER, AuthMethod.OAUTH_BYOC):
-        return
-    if sync_immediately:
+def _refuse_early_run(method: AuthMethod, *, sync_immediately: bool | None) -> None:
+    if sync_immediately and method in BROWSER:
         raise BadRequestError(
             "OAuth connections cannot use sync_immediately. "
             "Sync starts after OAuth callback."
         )
+
+
+async def _refuse_browser(
+    parts: Parts, organization_id: UUID, new: NewConnection
+) -> None:
+    async with parts.db.connect() as connection:
+        await _collection(connection, organization_id, new.readable_collection_id)
     raise BadRequestError(
-        f"Source {source.info.short_name} cannot be connected in a browser here; "
+        f"Source {new.short_name} cannot be connected in a browser here yet; "
         "pass an access_token or credentials"
     )
 
 
-def _first_cron(
-    source: type[Source], wish: Schedule | None, *, at: datetime
-) -> str | None:
-    is_continuous = source.info.supports_continuous
-    if wish is None:
-        return schedules.default_cron(at=at, is_continuous=is_continuous)
-    if wish.cron is None:
-        return None
-    cron = schedules.valid_cron(wish.cron, after=at)
-    schedules.require_interval(
-        cron,
-        is_continuous=is_continuous,
-        refusal=f"Source '{source.info.short_name}' does not support continuous "
-        "syncs. Minimum interval is 1 hour.",
-    )
-    return cron
+async def _collection(
+    connection: AsyncConnection,
+    organization_id: UUID,
+    readable_id: str,
+    *,
+    lock: Lock | None = None,
+) -> Collection:
+    found = await collections.find(connection, organization_id, readable_id, lock=lock)
+    if found is None:
+        raise NotFoundError("Collection not found")
+    return found
 
 
 async def get_connection(
@@ -176,7 +192,7 @@ async def get_connection(
 ) -> ConnectionDetails:
     async with parts.db.connect() as connection:
         found = await _find(connection, organization_id, connection_id)
-        return await _details(connection, found)
+        return await _details(parts, connection, found)
 
 
 async def check_confirmation(
@@ -211,7 +227,7 @@ async def list_connections(
             readable_collection_id=readable_collection_id,
         )
         ids = [one.id for one in found]
-        last = await jobs.last_jobs(connection, ids)
+        last = await job_lines.last(connection, ids)
         counts = await ledger.entity_counts(connection, ids)
     return [
         ConnectionSummary(
@@ -240,7 +256,14 @@ async def change_connection(
             )
         await store.change(connection, found.id, {**values, "modified_at": now})
         changed = await _find(connection, organization_id, connection_id)
-        return await _details(connection, changed)
+        await audit_log.note_connection(
+            connection,
+            parts,
+            changed,
+            Action.CONNECTION_CHANGED,
+            fields=sorted(change),
+        )
+        return await _details(parts, connection, changed)
 
 
 def _changed_columns(
@@ -255,7 +278,8 @@ def _changed_columns(
             raise BadRequestError(
                 "Credentials can only be changed where authentication is direct"
             )
-        valid_credentials(source.credentials_model, change["credentials"])
+        credentials = nonempty_credentials(source, change["credentials"])
+        valid_credentials(source.credentials_model, credentials)
         values["paused_reason"] = None
     if "config" in change:
         valid_config(source.config_model, change["config"])
@@ -264,23 +288,20 @@ def _changed_columns(
             # a cursor tells nothing of what a new config newly includes
             values["needs_full"] = True
     if "schedule" in change:
-        values |= _schedule_columns(source, change["schedule"], at=at)
+        cron = _changed_cron(source, change["schedule"], at=at)
+        values |= schedules.first_moments(
+            source, cron, connection_id=found.id, created_at=found.created_at, at=at
+        )
     return values
 
 
-def _schedule_columns(
-    source: type[Source], wish: Schedule, *, at: datetime
-) -> dict[str, Any]:
-    if wish.cron is None:
-        return {"schedule_cron": None, "next_run_at": None}
-    cron = schedules.valid_cron(wish.cron, after=at)
-    schedules.require_interval(
-        cron,
-        is_continuous=source.info.supports_continuous,
-        refusal=f"Source '{source.info.short_name}' does not support continuous "
-        "syncs. Minimum schedule interval is 1 hour (e.g., '0 * * * *' for hourly).",
+def _changed_cron(source: type[Source], wish: Schedule, *, at: datetime) -> str | None:
+    return schedules.wished_cron(
+        source,
+        wish,
+        at=at,
+        hint="Minimum schedule interval is 1 hour (e.g., '0 * * * *' for hourly).",
     )
-    return {"schedule_cron": cron, "next_run_at": schedules.next_run(cron, after=at)}
 
 
 async def delete_connection(
@@ -292,11 +313,14 @@ async def delete_connection(
         found = await _find(
             connection, organization_id, connection_id, lock=Lock.CHANGE
         )
-        before = await _details(connection, found)
+        before = await _details(parts, connection, found)
         await store.mark_deleting(connection, found.id, at=now)
         await runs.close_open_job(parts, connection, found.id)
         await parts.engine.defer(connection, Task.PURGE_CONNECTION, found.id)
         await _tell(connection, parts, found, EventType.CONNECTION_DELETED)
+        await audit_log.note_connection(
+            connection, parts, found, Action.CONNECTION_DELETED
+        )
     return before
 
 
@@ -314,13 +338,16 @@ async def _find(
 
 
 async def _details(
-    connection: AsyncConnection, found: SourceConnection
+    parts: Parts, connection: AsyncConnection, found: SourceConnection
 ) -> ConnectionDetails:
+    cron = found.schedule_cron
+    now = parts.clock.now()
     return ConnectionDetails(
         connection=found,
         last_job=(await jobs.last_jobs(connection, [found.id])).get(found.id),
         totals=await jobs.totals(connection, found.id),
         entity_types=await ledger.entity_types(connection, found.id),
+        next_run=None if cron is None else schedules.next_run(cron, after=now),
         deletes_held=await scopes.held_now(connection, found.id),
     )
 

@@ -2,17 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wellhead.domain.audit import Action, Subject
 from wellhead.domain.collections import Collection
 from wellhead.domain.entities import entity_key
 from wellhead.domain.errors import ConflictError, NotFoundError
 from wellhead.domain.events import EventType
 from wellhead.services.parts import Parts
-from wellhead.store import collections, connections, cursors, jobs, outbox, tombstones
+from wellhead.store import (
+    audit_log,
+    collections,
+    connections,
+    cursors,
+    jobs,
+    outbox,
+    tombstones,
+)
 from wellhead.store.locks import Lock
 from wellhead.store.tombstones import Erasable, Tombstone
 
@@ -92,6 +102,14 @@ async def _erase(
             },
             now,
         )
+        await _note(
+            connection,
+            parts,
+            found,
+            one,
+            Action.ENTITY_ERASED,
+            may_return=may_return,
+        )
     _log.info(
         "entity erased",
         collection=found.readable_id,
@@ -111,13 +129,14 @@ async def allow_entity(
     several things of this id were.
     """
     async with parts.db.connect() as connection:
-        _, owners = await _members(connection, organization_id, readable_id)
+        found, owners = await _members(connection, organization_id, readable_id)
         one = await _only_buried(connection, _narrowed(owners, which), which)
     async with parts.db.begin() as connection:
         is_held = await _hold(connection, organization_id, one.connection_id)
         if not is_held or not await tombstones.dig_up(connection, one):
             raise NotFoundError(_NOT_ERASED)
         await cursors.require_full(connection, one.connection_id)
+        await _note(connection, parts, found, one, Action.ENTITY_ALLOWED)
     _log.info("erased entity allowed", entity_key=one.entity_key.hex())
     return one
 
@@ -199,3 +218,25 @@ async def _hold(
         return False
     await jobs.open_job(connection, connection_id, for_update=True)
     return True
+
+
+async def _note(  # what, of what, by whom
+    connection: AsyncConnection,
+    parts: Parts,
+    found: Collection,
+    one: Erasable,
+    action: Action,
+    **details: Any,
+) -> None:
+    """Name the entity by its key alone: what was erased stays nowhere."""
+    await audit_log.note(
+        connection,
+        parts.actor,
+        found.organization_id,
+        action,
+        Subject("entity", one.entity_key.hex()),
+        parts.clock.now(),
+        source_connection_id=str(one.connection_id),
+        collection=found.readable_id,
+        **details,
+    )

@@ -6,10 +6,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wellhead.domain.audit import Action
 from wellhead.domain.connections import SourceConnection
 from wellhead.domain.errors import FailureClass, NotFoundError
 from wellhead.domain.jobs import JobStatus, SyncJob
-from wellhead.services import runs
+from wellhead.services import audit_log, runs
 from wellhead.services.parts import Parts
 from wellhead.store import connections, cursors, jobs
 from wellhead.store import failures as store
@@ -137,6 +138,15 @@ async def retry_failures(
             job = open_job
             if made.scopes:
                 await cursors.require_full(connection, found.id)
+        await audit_log.note_connection(
+            connection,
+            parts,
+            found,
+            Action.FAILURES_RETRIED,
+            entities=made.entities,
+            scopes=made.scopes,
+            sync_job_id=str(job.id),
+        )
         return replace(
             retry,
             job=job,

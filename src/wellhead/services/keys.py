@@ -1,19 +1,21 @@
-"""API keys and the organizations that they speak for."""
+"""API keys: made, found, rotated, revoked."""
 
 import secrets
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wellhead.domain.errors import ForbiddenError, NotFoundError
-from wellhead.domain.keys import ApiKey, Organization, key_hash
+from wellhead.domain.audit import Action, Subject
+from wellhead.domain.errors import ConflictError, ForbiddenError, NotFoundError
+from wellhead.domain.keys import ApiKey, key_hash
+from wellhead.services.organizations import first_organization, named_organization
 from wellhead.services.parts import Parts
+from wellhead.store import audit_log
 from wellhead.store import keys as store
-from wellhead.store import organizations
 
-DEFAULT_ORGANIZATION = "Default"
 DEFAULT_LIFE_DAYS = 90
 ROTATION_GRACE = timedelta(hours=24)
 """How long a rotated key still works, so that its users can change over."""
@@ -54,44 +56,45 @@ def _is_use_due(key: ApiKey, parts: Parts) -> bool:
     return last is None or last < parts.clock.now() - NOTE_USE_EVERY
 
 
-async def ensure_organization(parts: Parts) -> Organization:
-    """Return the first organization, created when there is none."""
-    async with parts.db.begin() as connection:
-        return await _first_organization(connection, parts)
-
-
 async def ensure_first_key(parts: Parts) -> str | None:
-    """Create a key that never expires when no usable one exists, and return it."""
+    """Create a key that never expires when the first organization has none that works.
+
+    Returns its plain text, or None.
+    """
     async with parts.db.begin() as connection:
-        organization = await _first_organization(connection, parts)
-        if await store.has_usable(connection, at=parts.clock.now()):
+        organization = await first_organization(connection, parts)
+        if await store.has_usable(connection, organization.id, at=parts.clock.now()):
             return None
         new = await _add_key(connection, parts, organization.id, "First key", None)
     return new.plain
-
-
-async def _first_organization(
-    connection: AsyncConnection, parts: Parts
-) -> Organization:
-    found = await organizations.first(connection)
-    if found is not None:
-        return found
-    await organizations.lock_creation(connection)
-    found = await organizations.first(connection)
-    if found is not None:
-        return found
-    new = Organization(uuid4(), DEFAULT_ORGANIZATION, parts.clock.now())
-    await organizations.add(connection, new)
-    return new
 
 
 async def create_key(
     parts: Parts, organization_id: UUID, *, name: str, life_days: int | None
 ) -> NewKey:
     """Make a key; without `life_days` it lives until it is revoked."""
-    life = None if life_days is None else timedelta(days=life_days)
     async with parts.db.begin() as connection:
-        return await _add_key(connection, parts, organization_id, name, life)
+        return await _add_key(
+            connection, parts, organization_id, name, _days(life_days)
+        )
+
+
+async def create_key_for(
+    parts: Parts, organization: str | None, *, name: str, life_days: int | None
+) -> NewKey:
+    """The same for the organization of this name or id, created if it is new.
+
+    Without one, for the first organization.
+    """
+    async with parts.db.begin() as connection:
+        owner = await first_organization(connection, parts)  # always the oldest
+        if organization is not None:
+            owner = await named_organization(connection, parts, organization)
+        return await _add_key(connection, parts, owner.id, name, _days(life_days))
+
+
+def _days(life_days: int | None) -> timedelta | None:
+    return None if life_days is None else timedelta(days=life_days)
 
 
 async def _add_key(
@@ -100,6 +103,15 @@ async def _add_key(
     organization_id: UUID,
     name: str,
     life: timedelta | None,
+) -> NewKey:
+    new = _new_key(parts, organization_id, name, life)
+    await store.add(connection, new.key, key_hash=key_hash(new.plain))
+    await _note(connection, parts, new.key, Action.KEY_CREATED)
+    return new
+
+
+def _new_key(
+    parts: Parts, organization_id: UUID, name: str, life: timedelta | None
 ) -> NewKey:
     plain = secrets.token_urlsafe(32)
     now = parts.clock.now()
@@ -111,7 +123,6 @@ async def _add_key(
         created_at=now,
         expires_at=None if life is None else now + life,
     )
-    await store.add(connection, key, key_hash=key_hash(plain))
     return NewKey(key, plain)
 
 
@@ -127,29 +138,82 @@ async def get_key(parts: Parts, organization_id: UUID, key_id: UUID) -> ApiKey:
         return await _get(connection, organization_id, key_id)
 
 
+async def is_usable(parts: Parts, plain: str, organization_id: UUID) -> bool:
+    """Tell whether this is a living key of the organization."""
+    async with parts.db.connect() as connection:
+        key = await store.find_by_hash(connection, key_hash(plain))
+    return (
+        key is not None
+        and key.organization_id == organization_id
+        and not key.is_expired(parts.clock.now())
+    )
+
+
 async def _get(
-    connection: AsyncConnection, organization_id: UUID, key_id: UUID
+    connection: AsyncConnection,
+    organization_id: UUID,
+    key_id: UUID,
+    *,
+    for_update: bool = False,
 ) -> ApiKey:
-    key = await store.find(connection, organization_id, key_id)
+    key = await store.find(connection, organization_id, key_id, for_update=for_update)
     if key is None:
         raise NotFoundError("API key not found")
     return key
 
 
 async def rotate_key(parts: Parts, organization_id: UUID, key_id: UUID) -> NewKey:
-    """Make a successor with the same life; the old key ends within a day."""
+    """Make a successor with the same life; the old key ends within a day.
+
+    Raises ConflictError when there is a successor already.
+    """
     now = parts.clock.now()
     async with parts.db.begin() as connection:
-        old = await _get(connection, organization_id, key_id)
+        old = await _get(connection, organization_id, key_id, for_update=True)
+        if old.rotated_at is not None:
+            raise ConflictError(
+                "This API key was rotated already: rotate the key that followed it"
+            )
         life = None if old.expires_at is None else old.expires_at - old.created_at
-        new = await _add_key(connection, parts, organization_id, old.name, life)
-        await store.expire(connection, old.id, at=now + ROTATION_GRACE)
+        new = _new_key(parts, organization_id, old.name, life)
+        await store.add(connection, new.key, key_hash=key_hash(new.plain))
+        await store.replace(connection, old.id, at=now, until=now + ROTATION_GRACE)
+        await _note(
+            connection,
+            parts,
+            old,
+            Action.KEY_ROTATED,
+            successor_id=str(new.key.id),
+            successor_prefix=new.key.prefix,
+        )
     return new
 
 
 async def revoke_key(parts: Parts, organization_id: UUID, key_id: UUID) -> ApiKey:
+    """Refuse a key from now on; other processes notice within seconds."""
     now = parts.clock.now()
     async with parts.db.begin() as connection:
-        key = await _get(connection, organization_id, key_id)
+        key = await _get(connection, organization_id, key_id, for_update=True)
         await store.revoke(connection, key.id, at=now)
+        await _note(connection, parts, key, Action.KEY_REVOKED)
     return replace(key, expires_at=now)
+
+
+async def _note(
+    connection: AsyncConnection,
+    parts: Parts,
+    key: ApiKey,
+    action: Action,
+    **details: Any,
+) -> None:
+    await audit_log.note(
+        connection,
+        parts.actor,
+        key.organization_id,
+        action,
+        Subject("api_key", str(key.id)),
+        parts.clock.now(),
+        name=key.name,
+        prefix=key.prefix,
+        **details,
+    )

@@ -5,7 +5,9 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from wellhead.domain.audit import SYSTEM, Actor
 from wellhead.domain.ports import Clock, Embedder, Index
+from wellhead.domain.webhooks import WebhookPolicy
 from wellhead.engine.procrastinate import JobEngine
 from wellhead.sources.registry import Registry
 from wellhead.store.secrets import Cipher
@@ -33,3 +35,6 @@ class Parts:
     cipher: Cipher
     clock: Clock
     limits: Limits = field(default_factory=Limits)
+    webhooks: WebhookPolicy = field(default_factory=WebhookPolicy)
+    actor: Actor = SYSTEM
+    """Who acts: the program itself, unless somebody asked it to."""

@@ -1,17 +1,20 @@
 """Sync jobs as use cases: start, list, cancel."""
 
+from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wellhead.domain.audit import Action, Subject
 from wellhead.domain.connections import SourceConnection
 from wellhead.domain.errors import CREDENTIALS, ConflictError, NotFoundError
-from wellhead.domain.jobs import FINAL, JobMode, JobStatus, SyncJob, move
+from wellhead.domain.jobs import FINAL, JobLine, JobMode, JobStatus, SyncJob, move
 from wellhead.engine.procrastinate import Task
 from wellhead.services.parts import Parts
-from wellhead.store import connections, jobs
+from wellhead.store import audit_log, collections, connections, job_lines, jobs
 from wellhead.store.locks import Lock
 from wellhead.store.outbox import write_job_event
 
@@ -36,7 +39,9 @@ async def start_run(  # keyword options of one request
         )
         if source_connection is None:
             raise NotFoundError("SourceConnection not found")
-        return await enqueue_run(
+        if not source_connection.is_authenticated:
+            raise NotFoundError("No sync found for this source connection")
+        job = await enqueue_run(
             parts,
             connection,
             source_connection,
@@ -44,6 +49,31 @@ async def start_run(  # keyword options of one request
             confirm_deletes=confirm_deletes,
             trigger=trigger,
         )
+        await _note(
+            connection,
+            parts,
+            job,
+            Action.RUN_STARTED,
+            force_full=job.force_full,
+            confirm_deletes=confirm_deletes,
+        )
+        return job
+
+
+async def start_runs(
+    parts: Parts, organization_id: UUID, readable_id: str
+) -> list[SyncJob]:
+    """Start a sync of each connection of a collection that can be started now."""
+    async with parts.db.connect() as connection:
+        collection = await collections.find(connection, organization_id, readable_id)
+        if collection is None:
+            raise NotFoundError("Collection not found")
+        members = await connections.in_collections(connection, [collection.id])
+    started = []
+    for member in members:
+        with suppress(ConflictError, NotFoundError):
+            started.append(await start_run(parts, organization_id, member.id))
+    return started
 
 
 async def enqueue_run(  # keyword options of one request
@@ -122,10 +152,10 @@ async def list_runs(  # keyword options of one request
     limit: int,
     before: UUID | None = None,
     status: JobStatus | None = None,
-) -> list[SyncJob]:
+) -> list[JobLine]:
     """List a connection's jobs, newest first. Raises NotFoundError."""
     async with parts.db.connect() as connection:
-        found = await jobs.newest(
+        found = await job_lines.newest(
             connection,
             organization_id,
             connection_id,
@@ -176,7 +206,12 @@ async def cancel_run(
             raise NotFoundError("Sync job not found")
         if job.status in FINAL:
             raise ConflictError(f"Cannot cancel job in {job.status.value} state")
-        return await _cancel(parts, connection, job, keep_data=keep_data)
+        cancelled = await _cancel(parts, connection, job, keep_data=keep_data)
+        if cancelled is not job:
+            await _note(
+                connection, parts, job, Action.RUN_CANCELLED, keep_data=keep_data
+            )
+        return cancelled
 
 
 async def close_open_job(
@@ -212,3 +247,22 @@ async def _require(
 ) -> None:
     if await connections.find(connection, organization_id, connection_id) is None:
         raise NotFoundError("SourceConnection not found")
+
+
+async def _note(
+    connection: AsyncConnection,
+    parts: Parts,
+    job: SyncJob,
+    action: Action,
+    **details: Any,
+) -> None:
+    await audit_log.note(
+        connection,
+        parts.actor,
+        job.organization_id,
+        action,
+        Subject("sync_job", str(job.id)),
+        parts.clock.now(),
+        source_connection_id=str(job.connection_id),
+        **details,
+    )

@@ -3,12 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from wellhead.domain.connections import AuthMethod
 from wellhead.domain.items import Item, Ref
+
+OAuthType = Literal["oauth1", "access_only", "with_refresh", "with_rotating_refresh"]
 
 
 class Config(BaseModel):
@@ -45,6 +47,16 @@ class SourceInfo:
     yields_deletes: bool = False
     """Incremental reads tell of deletes, so no ids-only reconcile is needed."""
     is_demo: bool = False
+    oauth_type: OAuthType | None = None
+    """How its OAuth tokens live, for sources that can be connected with one."""
+
+    @property
+    def needs_own_client(self) -> bool:
+        """Consent in a browser works only with an OAuth client of the owner's own."""
+        return (
+            AuthMethod.OAUTH_BYOC in self.auth_methods
+            and AuthMethod.OAUTH_BROWSER not in self.auth_methods
+        )
 
 
 class Source(ABC):

@@ -1,12 +1,11 @@
 """Collections in the ledger; one that is being deleted is not found by anyone."""
 
-from collections.abc import Collection as Ids
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Row, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.collections import Collection
@@ -125,23 +124,3 @@ async def mark_deleting(
     await change(
         connection, doomed.id, {"is_deleting": True, "readable_id": freed}, at=at
     )
-
-
-async def ever_ran(
-    connection: AsyncConnection, connection_ids: Ids[UUID]
-) -> frozenset[UUID]:
-    """Return those connections of which a job completed or is being worked on."""
-    if not connection_ids:
-        return frozenset()
-    rows = await connection.execute(
-        text(
-            """
-            SELECT c.id FROM unnest(CAST(:ids AS uuid[])) AS c(id)
-            WHERE EXISTS (
-              SELECT FROM sync_job j WHERE j.connection_id = c.id
-              AND j.status IN ('completed', 'running', 'cancelling'))
-            """
-        ),
-        {"ids": list(connection_ids)},
-    )
-    return frozenset(row.id for row in rows)

@@ -6,7 +6,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, Select, insert, select, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Row,
+    Select,
+    Uuid,
+    any_,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -46,6 +57,7 @@ async def add(connection: AsyncConnection, new: SourceConnection) -> None:
             is_authenticated=new.is_authenticated,
             schedule_cron=new.schedule_cron,
             next_run_at=new.next_run_at,
+            next_full_at=new.next_full_at,
             created_at=new.created_at,
             modified_at=new.modified_at,
         )
@@ -118,7 +130,9 @@ async def in_collections(
     query = (
         _select()
         .where(
-            source_connection.c.collection_id.in_(collection_ids),
+            # one array, not one parameter for each: the query stays prepared
+            source_connection.c.collection_id
+            == any_(literal(list(collection_ids), ARRAY(Uuid))),
             source_connection.c.is_deleting.is_(False),
         )
         .order_by(source_connection.c.created_at, source_connection.c.id)
@@ -145,7 +159,12 @@ async def mark_deleting(
     await change(
         connection,
         connection_id,
-        {"is_deleting": True, "next_run_at": None, "modified_at": at},
+        {
+            "is_deleting": True,
+            "next_run_at": None,
+            "next_full_at": None,
+            "modified_at": at,
+        },
     )
 
 
@@ -176,24 +195,28 @@ async def take_due(
     connection: AsyncConnection, now: datetime, *, limit: int
 ) -> list[SourceConnection]:
     """Lock connections whose next run is due, but for those another ticker has."""
+    return await _take(connection, source_connection.c.next_run_at, now, limit=limit)
+
+
+async def take_full_due(
+    connection: AsyncConnection, now: datetime, *, limit: int
+) -> list[SourceConnection]:
+    """Lock those that are due to be read whole, as `take_due` does."""
+    return await _take(connection, source_connection.c.next_full_at, now, limit=limit)
+
+
+async def _take(
+    connection: AsyncConnection,
+    moment: ColumnElement[Any],
+    now: datetime,
+    *,
+    limit: int,
+) -> list[SourceConnection]:
     query = (
         _select()
-        .where(
-            source_connection.c.next_run_at <= now,
-            source_connection.c.is_deleting.is_(False),
-        )
-        .order_by(source_connection.c.next_run_at)
+        .where(moment <= now, ~source_connection.c.is_deleting)
+        .order_by(moment)
         .limit(limit)
         .with_for_update(skip_locked=True, of=source_connection)
     )
     return [_connection(row) for row in await connection.execute(query)]
-
-
-async def set_next_run(
-    connection: AsyncConnection, connection_id: UUID, next_run_at: datetime | None
-) -> None:
-    await connection.execute(
-        update(source_connection)
-        .where(source_connection.c.id == connection_id)
-        .values(next_run_at=next_run_at)
-    )

@@ -124,10 +124,22 @@ async def require_full(connection: AsyncConnection, connection_id: UUID) -> None
     )
 
 
-async def pause(connection: AsyncConnection, connection_id: UUID, reason: str) -> None:
-    """No scheduled job starts until someone mends credentials or configuration."""
+async def pause(
+    connection: AsyncConnection,
+    connection_id: UUID,
+    reason: str,
+    *,
+    began_at: datetime,
+) -> None:
+    """No scheduled job starts until someone mends credentials or configuration.
+
+    What somebody has changed since the job began may have mended them already.
+    """
     await connection.execute(
         update(source_connection)
-        .where(source_connection.c.id == connection_id)
+        .where(
+            source_connection.c.id == connection_id,
+            source_connection.c.modified_at <= began_at,
+        )
         .values(paused_reason=reason)
     )

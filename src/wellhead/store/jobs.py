@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Row, exists, func, insert, select, text, update
+from sqlalchemy import CursorResult, Row, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.errors import ConflictError, FencedError
 from wellhead.domain.jobs import OPEN, Counts, JobMode, JobStatus, Rollback, SyncJob
-from wellhead.store.schema import source_connection, sync_job
+from wellhead.store.schema import sync_job
 
 LEASE = timedelta(seconds=6)
 """After so long without a sign of life a job is another worker's to take."""
@@ -19,7 +19,16 @@ LEASE = timedelta(seconds=6)
 _COLUMNS = tuple(
     column
     for column in sync_job.c
-    if column.name not in {"suspect_key", "sequence", "crashes", "released"}
+    if column.name
+    not in {
+        "suspect_key",
+        "sequence",
+        "crashes",
+        "released",
+        "earlier_runs",
+        "earlier_successful",
+        "earlier_failed",
+    }
 )
 
 
@@ -94,6 +103,26 @@ async def add(connection: AsyncConnection, job: SyncJob) -> None:
             created_at=job.created_at,
         )
     )
+    await connection.execute(_COUNT_EARLIER, {"id": job.id, "c": job.connection_id})
+
+
+# A statement of its own: now that this is the connection's open job all others are
+# over and seen, and numbers drawn from here on are in the order of the jobs.
+_COUNT_EARLIER = text(
+    """
+    UPDATE sync_job SET sequence = nextval('job_sequence'),
+      earlier_runs = before.runs, earlier_successful = before.successful,
+      earlier_failed = before.failed
+    FROM (
+      SELECT earlier_runs + 1 AS runs,
+        earlier_successful + (status = 'completed')::int AS successful,
+        earlier_failed + (status = 'failed')::int AS failed
+      FROM sync_job WHERE connection_id = :c AND id <> :id
+      ORDER BY sequence DESC LIMIT 1
+    ) AS before
+    WHERE id = :id
+    """
+)
 
 
 async def get(
@@ -120,40 +149,6 @@ async def open_job(
     return None if row is None else _job(row)
 
 
-async def newest(  # keyword options of one query
-    connection: AsyncConnection,
-    organization_id: UUID,
-    connection_id: UUID,
-    *,
-    limit: int,
-    before: UUID | None = None,
-    status: JobStatus | None = None,
-) -> list[SyncJob]:
-    """List a connection's jobs, newest first by creation, one indexed query.
-
-    Nothing is listed of a connection that is being deleted or of another organization.
-    """
-    is_shown = exists().where(
-        source_connection.c.id == connection_id,
-        source_connection.c.organization_id == organization_id,
-        source_connection.c.is_deleting.is_(False),
-    )
-    query = (
-        select(*_COLUMNS)
-        .where(sync_job.c.connection_id == connection_id, is_shown)
-        .order_by(sync_job.c.sequence.desc())
-        .limit(limit)
-    )
-    if before is not None:
-        at = select(sync_job.c.sequence).where(
-            sync_job.c.id == before, sync_job.c.connection_id == connection_id
-        )
-        query = query.where(sync_job.c.sequence < at.scalar_subquery())
-    if status is not None:
-        query = query.where(sync_job.c.status == status.value)
-    return [_job(row) for row in await connection.execute(query)]
-
-
 async def last_jobs(
     connection: AsyncConnection, connection_ids: Collection[UUID]
 ) -> dict[UUID, SyncJob]:
@@ -173,17 +168,27 @@ async def last_jobs(
 
 
 async def totals(connection: AsyncConnection, connection_id: UUID) -> RunTotals:
-    """Count all jobs of a connection by outcome."""
-    done = sync_job.c.status == JobStatus.COMPLETED.value
-    failed = sync_job.c.status == JobStatus.FAILED.value
-    row = (
-        await connection.execute(
-            select(
-                func.count(), func.count().filter(done), func.count().filter(failed)
-            ).where(sync_job.c.connection_id == connection_id)
+    """Count all jobs of a connection by outcome: the newest knows those before it."""
+    last = sync_job.c
+    query = (
+        select(
+            last.status,
+            last.earlier_runs,
+            last.earlier_successful,
+            last.earlier_failed,
         )
-    ).one()
-    return RunTotals(total=row[0], successful=row[1], failed=row[2])
+        .where(last.connection_id == connection_id)
+        .order_by(last.sequence.desc())
+        .limit(1)
+    )
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return RunTotals(total=0, successful=0, failed=0)
+    return RunTotals(
+        total=row.earlier_runs + 1,
+        successful=row.earlier_successful + (row.status == JobStatus.COMPLETED.value),
+        failed=row.earlier_failed + (row.status == JobStatus.FAILED.value),
+    )
 
 
 async def save(connection: AsyncConnection, job: SyncJob, *, was: SyncJob) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, insert, or_, select, update
+from sqlalchemy import Row, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.keys import ApiKey
@@ -18,6 +18,7 @@ _COLUMNS = (
     api_key.c.created_at,
     api_key.c.expires_at,
     api_key.c.last_used_at,
+    api_key.c.rotated_at,
 )
 _ALIVE = api_key.c.revoked_at.is_(None)
 
@@ -65,11 +66,17 @@ async def touch(
 
 
 async def find(
-    connection: AsyncConnection, organization_id: UUID, key_id: UUID
+    connection: AsyncConnection,
+    organization_id: UUID,
+    key_id: UUID,
+    *,
+    for_update: bool = False,
 ) -> ApiKey | None:
     query = select(*_COLUMNS).where(
         api_key.c.id == key_id, api_key.c.organization_id == organization_id, _ALIVE
     )
+    if for_update:
+        query = query.with_for_update()
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else _key(row)
 
@@ -88,10 +95,14 @@ async def page(
     return [_key(row) for row in await connection.execute(query)]
 
 
-async def has_usable(connection: AsyncConnection, *, at: datetime) -> bool:
-    """Tell whether any key of any organization could be used now."""
+async def has_usable(
+    connection: AsyncConnection, organization_id: UUID, *, at: datetime
+) -> bool:
+    """Tell whether any key of the organization could be used now."""
     query = select(api_key.c.id).where(
-        _ALIVE, or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > at)
+        api_key.c.organization_id == organization_id,
+        _ALIVE,
+        or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > at),
     )
     return (await connection.execute(query.limit(1))).first() is not None
 
@@ -102,13 +113,12 @@ async def revoke(connection: AsyncConnection, key_id: UUID, *, at: datetime) -> 
     )
 
 
-async def expire(connection: AsyncConnection, key_id: UUID, *, at: datetime) -> None:
-    """Let the key end at this time, if it would have lived longer."""
+async def replace(
+    connection: AsyncConnection, key_id: UUID, *, at: datetime, until: datetime
+) -> None:
+    """Note that another key stands in for it; it ends at `until`, if not before."""
     await connection.execute(
         update(api_key)
-        .where(
-            api_key.c.id == key_id,
-            or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > at),
-        )
-        .values(expires_at=at)
+        .where(api_key.c.id == key_id)
+        .values(rotated_at=at, expires_at=func.least(api_key.c.expires_at, until))
     )

@@ -15,7 +15,8 @@ import psycopg
 from psycopg import IsolationLevel, sql
 
 from wellhead.store.locks import INDEX_GATE
-from wellhead.store.schema import OPEN_JOB, metadata
+from wellhead.store.schema import OPEN_JOB
+from wellhead.store.tables import metadata
 
 HEADROOM = 1_000_000
 """So many versions are skipped, whatever was drawn around the snapshot."""
@@ -218,8 +219,11 @@ def compare(
 
 
 def credentials(connection: psycopg.Connection[Any]) -> list[bytes]:
-    """Return every stored credential as it is, encrypted."""
-    return [row[0] for row in connection.execute("SELECT ciphertext FROM credential")]
+    """Return every stored credential and webhook secret as it is, encrypted."""
+    rows = connection.execute(
+        "SELECT ciphertext FROM credential UNION ALL SELECT secret FROM subscription"
+    )
+    return [row[0] for row in rows]
 
 
 def count_open_jobs(connection: psycopg.Connection[Any]) -> int:

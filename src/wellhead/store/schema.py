@@ -13,7 +13,6 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
-    UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP, UUID
@@ -54,7 +53,9 @@ organization = Table(
     metadata,
     _id(),
     Column("name", Text, nullable=False),
+    Column("description", Text),
     Column("created_at", _Time, nullable=False),
+    Column("modified_at", _Time),
 )
 
 api_key = Table(
@@ -70,6 +71,7 @@ api_key = Table(
     Column("created_at", _Time, nullable=False),
     Column("expires_at", _Time),
     Column("last_used_at", _Time),
+    Column("rotated_at", _Time),
     Column("revoked_at", _Time),
 )
 
@@ -111,6 +113,8 @@ source_connection = Table(
     Column("reconciled_at", _Time),
     Column("schedule_cron", Text),
     Column("next_run_at", _Time),
+    Column("next_full_at", _Time),
+    Column("full_waits_until", _Time),
     Column("purged_at", _Time),
     Column("created_at", _Time, nullable=False),
     Column("modified_at", _Time, nullable=False),
@@ -119,6 +123,11 @@ source_connection = Table(
         "ix_source_connection_due",
         "next_run_at",
         postgresql_where=text("next_run_at IS NOT NULL AND NOT is_deleting"),
+    ),
+    Index(
+        "ix_source_connection_full_due",
+        "next_full_at",
+        postgresql_where=text("next_full_at IS NOT NULL AND NOT is_deleting"),
     ),
     Index(
         "ix_source_connection_deleting",
@@ -145,7 +154,11 @@ sync_job = Table(
     "sync_job",
     metadata,
     _id(),
-    Column("sequence", BigInteger, nullable=False, unique=True),
+    # no index of its own: one connection's jobs must never be sought through all jobs
+    Column("sequence", BigInteger, nullable=False),
+    _zero("earlier_runs"),
+    _zero("earlier_successful"),
+    _zero("earlier_failed"),
     Column("organization_id", ForeignKey("organization.id"), nullable=False),
     Column(
         "connection_id",
@@ -165,6 +178,7 @@ sync_job = Table(
     _zero("deleted"),
     _zero("failed"),
     _zero("kept"),
+    _zero("chunks"),
     Column("error", Text),
     Column("error_category", Text),
     Column("error_details", JSONB),
@@ -196,6 +210,7 @@ sync_job = Table(
         postgresql_where=text(OPEN_JOB),
     ),
     Index(None, "connection_id", "sequence"),
+    Index("ix_sync_job_by_status", "connection_id", "status", "sequence"),
     Index("ix_sync_job_open", "lease_until", postgresql_where=text(OPEN_JOB)),
     Index(
         "ix_sync_job_rolling_back",
@@ -353,15 +368,4 @@ scope_hold = Table(
     Column("scope", Text, primary_key=True),
     Column("generation", BigInteger, nullable=False),
     Column("held", BigInteger, nullable=False),
-)
-
-event = Table(
-    "event",
-    metadata,
-    Column("id", BigInteger, primary_key=True, autoincrement=True),
-    Column("organization_id", UUID(as_uuid=True), nullable=False),
-    Column("event_type", Text, nullable=False),
-    Column("payload", JSONB, nullable=False),
-    Column("created_at", _Time, nullable=False),
-    UniqueConstraint("organization_id", "id"),
 )

@@ -25,6 +25,7 @@ from wellhead.domain.jobs import JobStatus
 from wellhead.store import garbage, jobs, ledger, quarantine, scopes
 from wellhead.store.ledger import Change, EntityRow
 from wellhead.store.quarantine import Failed
+from wellhead.store.schema import sync_job
 from wellhead.sync import counting, erased
 from wellhead.sync.batch import Batch, Loaded, Part, parts_of
 from wellhead.sync.embedding import vectors_of
@@ -217,6 +218,9 @@ async def finish(
         now = run.tools.clock.now()
         counts = counting.add(job.counts, tally, kept=kept, failed=failed_delta)
         values = counting.columns(counts) | {"progress_at": now}
+        values["chunks"] = sync_job.c.chunks + sum(
+            len(one.loaded.texts) for one in stored
+        )
         if batch.checkpoint is not None:
             values["checkpoint"] = stored_token(batch.checkpoint)
         is_progress = counts != job.counts or (

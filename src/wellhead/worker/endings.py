@@ -62,7 +62,10 @@ async def fail(
         if job.mode is JobMode.FULL:
             await cursors.require_full(connection, job.connection_id)
         if pauses and category is not None:
-            await cursors.pause(connection, job.connection_id, category)
+            began_at = job.started_at or job.created_at
+            await cursors.pause(
+                connection, job.connection_id, category, began_at=began_at
+            )
         moved = replace(
             move(job, JobStatus.FAILED, at=parts.clock.now()),
             phase=None,

@@ -73,3 +73,12 @@ def test_a_bare_value_stands_for_a_list_of_one() -> None:
     meant = with_lists(given, {"config_fields": {"fields": fields}})
 
     assert meant.config == {"include": ["*.md"], "path": "/x", "other": ["a"]}
+
+
+def test_spaces_around_the_name_of_a_folder_are_no_part_of_a_name_for_people(
+    tmp_path: Path,
+) -> None:
+    for folder, name in (("ab  ", None), (" notes ", "notes")):
+        (tmp_path / folder).mkdir()
+
+        assert read_target(str(tmp_path / folder)).name == name

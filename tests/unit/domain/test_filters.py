@@ -6,7 +6,19 @@ from typing import Any
 import pytest
 
 from wellhead.domain.errors import InvalidInputError
-from wellhead.domain.filters import FIELDS, ORDERING, FieldType, Operator, condition
+from wellhead.domain.filters import (
+    FIELDS,
+    MOST_CONDITIONS,
+    MOST_VALUES,
+    ORDERING,
+    FieldType,
+    Filter,
+    FilterGroup,
+    Operator,
+    condition,
+    negated,
+    require_moderate,
+)
 
 CHUNK = "airweave_system_metadata.chunk_index"
 
@@ -43,7 +55,11 @@ def test_every_pair_is_allowed_or_refused_by_type(
         ("name", Operator.EQUALS, ["a"]),
         (CHUNK, Operator.IN, 3),
         (CHUNK, Operator.EQUALS, "three"),
+        (CHUNK, Operator.EQUALS, True),
+        (CHUNK, Operator.IN, [1, True]),
         ("created_at", Operator.EQUALS, "yesterday"),
+        ("created_at", Operator.EQUALS, 20260101),
+        ("created_at", Operator.IN, ["2026-01-01", "soon"]),
         ("created_at", Operator.EQUALS, "0001-01-01T00:00+14:00"),
     ],
 )
@@ -65,3 +81,46 @@ def test_dates_without_an_offset_are_utc() -> None:
     ]
 
     assert moments == [datetime(2026, 1, 1, tzinfo=UTC)] * 3
+
+
+def test_an_empty_list_stays_empty() -> None:
+    assert condition("name", Operator.IN, []).values == ()
+
+
+def test_a_refusal_repeats_no_long_value() -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        condition("created_at", Operator.EQUALS, "x" * 10_000)
+
+    assert len(refused.value.message) < 200
+
+
+def test_twice_negated_is_as_it_was() -> None:
+    one = condition("name", Operator.CONTAINS, "a")
+
+    assert negated(one) != one
+    assert negated(negated(one)) == one
+
+
+NAMED = condition("name", Operator.EQUALS, "a")
+LISTED = condition("name", Operator.IN, ["a"] * MOST_VALUES)
+
+
+@pytest.mark.parametrize(
+    ("groups", "is_moderate"),
+    [
+        ((), True),
+        ((FilterGroup((NAMED,)),) * MOST_CONDITIONS, True),
+        ((FilterGroup((NAMED,) * MOST_CONDITIONS),), True),
+        ((FilterGroup((LISTED,)),), True),
+        ((FilterGroup((NAMED,)),) * (MOST_CONDITIONS + 1), False),
+        ((FilterGroup((NAMED,) * (MOST_CONDITIONS + 1)),), False),
+        ((FilterGroup(()),) * (MOST_CONDITIONS + 1), False),
+        ((FilterGroup((LISTED, NAMED)),), False),
+    ],
+)
+def test_a_filter_has_bounds(groups: Filter, is_moderate: bool) -> None:
+    if is_moderate:
+        require_moderate(groups)
+        return
+    with pytest.raises(InvalidInputError, match="may hold"):
+        require_moderate(groups)

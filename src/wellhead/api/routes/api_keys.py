@@ -34,6 +34,7 @@ async def create_key(
 
 @router.get("/{key_id}")
 async def get_key(key_id: UUID, parts: Services, tenant: Tenant) -> ApiKey:
+    """Return one key, without the key itself."""
     return ApiKey.of(await keys.get_key(parts, tenant, key_id))
 
 

@@ -7,8 +7,9 @@ from wellhead.api.schemas.collections import (
     CollectionCreate,
     CollectionUpdate,
 )
+from wellhead.api.schemas.jobs import SourceConnectionJob
 from wellhead.api.schemas.source_connections import SourceConnectionListItem
-from wellhead.services import collections, connections
+from wellhead.services import collections, connections, runs
 
 router = SlashRouter(prefix="/collections", tags=["collections"])
 
@@ -39,6 +40,7 @@ async def count_collections(
 async def create_collection(
     body: CollectionCreate, parts: Services, tenant: Tenant
 ) -> Collection:
+    """Make an empty collection; sources are connected to it next."""
     config = body.sync_config
     created = await collections.create_collection(
         parts,
@@ -54,6 +56,7 @@ async def create_collection(
 async def get_collection(
     readable_id: str, parts: Services, tenant: Tenant
 ) -> Collection:
+    """Return one collection."""
     return Collection.of(await collections.get_collection(parts, tenant, readable_id))
 
 
@@ -76,6 +79,15 @@ async def delete_collection(
     return Collection.of(
         await collections.delete_collection(parts, tenant, readable_id)
     )
+
+
+@router.post("/{readable_id}/refresh_all", include_in_schema=False)
+async def start_runs(
+    readable_id: str, parts: Services, tenant: Tenant
+) -> list[SourceConnectionJob]:
+    """Sync every connection now; the TypeScript client of npm asks for it."""
+    started = await runs.start_runs(parts, tenant, readable_id)
+    return [SourceConnectionJob.of(job) for job in started]
 
 
 @router.get("/{readable_id}/source-connections", include_in_schema=False)

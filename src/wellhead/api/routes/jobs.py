@@ -8,7 +8,7 @@ from wellhead.api.deps import Limit, Services, Tenant
 from wellhead.api.routing import AfterKey, SlashRouter, link_next
 from wellhead.api.schemas.jobs import EntityFailure, JobReport, SourceConnectionJob
 from wellhead.domain.errors import NotFoundError
-from wellhead.domain.jobs import JobStatus
+from wellhead.domain.jobs import JobLine, JobStatus
 from wellhead.services import failures, runs
 
 router = SlashRouter(
@@ -17,7 +17,7 @@ router = SlashRouter(
 )
 
 
-@router.get("")
+@router.get("", response_model=list[SourceConnectionJob])
 async def list_jobs(
     source_connection_id: UUID,
     parts: Services,
@@ -27,7 +27,7 @@ async def list_jobs(
     limit: Limit = 100,
     before: UUID | None = None,
     status: JobStatus | None = None,
-) -> list[SourceConnectionJob]:
+) -> list[JobLine]:
     """List sync jobs, newest first; counts are live while a job runs.
 
     When there may be more, the Link header says where (`before` the last job).
@@ -37,13 +37,14 @@ async def list_jobs(
     )
     if len(found) == limit:
         link_next(request, response, before=str(found[-1].id))
-    return [SourceConnectionJob.of(job) for job in found]
+    return found
 
 
 @router.get("/{job_id}")
 async def get_job(
     source_connection_id: UUID, job_id: UUID, parts: Services, tenant: Tenant
 ) -> JobReport:
+    """Return one job, in more detail than lists do."""
     job = await runs.get_run(parts, tenant, job_id)
     if job.connection_id != source_connection_id:
         raise NotFoundError("Sync job not found")

@@ -1,60 +1,116 @@
 """Searching a collection."""
 
-from typing import Annotated
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Depends, Request, Response
+from fastapi.sse import EventSourceResponse
 
-from wellhead.api.deps import Limit, Services, Skip, Tenant
+from wellhead.api.around.requests import request_id_of
+from wellhead.api.deps import Services, Tenant
 from wellhead.api.routing import SlashRouter
 from wellhead.api.schemas.search import (
-    FormerSearchRequest,
+    AgenticSearchRequest,
+    ClassicSearchRequest,
     InstantSearchRequest,
     SearchResult,
     SearchV2Response,
 )
+from wellhead.api.schemas.search_stream import (
+    AgenticSearchErrorEvent,
+    AgenticSearchStartedEvent,
+)
+from wellhead.domain.errors import NotConfiguredError
+from wellhead.domain.search import InstantQuery, Strategy
 from wellhead.search.instant import search
+from wellhead.search.tiers import require_language_model
 from wellhead.services.collections import find_collection_id
 from wellhead.services.parts import Parts
 
-router = SlashRouter(prefix="/collections/{readable_id}/search", tags=["collections"])
+FALLBACK_HEADER = "X-Search-Fallback"
+FALLS_BACK: dict[int | str, dict[str, Any]] = {
+    200: {
+        "headers": {
+            FALLBACK_HEADER: {
+                "description": "How it was searched without a language model, and why.",
+                "schema": {"type": "string"},
+            }
+        }
+    }
+}
+
+router = SlashRouter(prefix="/collections/{readable_id}/search", tags=["search"])
+
+
+async def _collection_id(readable_id: str, parts: Services, tenant: Tenant) -> UUID:
+    return await find_collection_id(parts, tenant, readable_id)
+
+
+CollectionId = Annotated[UUID, Depends(_collection_id)]
+"""The collection of the path; 404 before anything else is done, also for streams."""
 
 
 @router.post("/instant")
 async def search_instantly(
-    readable_id: str, body: InstantSearchRequest, parts: Services, tenant: Tenant
+    collection_id: CollectionId, body: InstantSearchRequest, parts: Services
 ) -> SearchV2Response:
     """Search by meaning and by words at once, without a language model."""
-    return await _answer(parts, tenant, readable_id, body)
+    return await _answer(parts, body.meant(collection_id))
 
 
-@router.post("", include_in_schema=False)
-async def search_as_before(
-    readable_id: str, body: FormerSearchRequest, parts: Services, tenant: Tenant
-) -> SearchV2Response:
-    """Answer clients of the former search endpoint."""
-    return await _answer(parts, tenant, readable_id, body)
-
-
-@router.get("", include_in_schema=False)
-async def search_by_address(
-    readable_id: str,
+@router.post("/classic", responses=FALLS_BACK)
+async def search_classically(
+    collection_id: CollectionId,
+    body: ClassicSearchRequest,
     parts: Services,
-    tenant: Tenant,
-    query: Annotated[str, Query(pattern=r"\S")],
-    limit: Limit = 100,
-    offset: Skip = 0,
+    response: Response,
 ) -> SearchV2Response:
-    """Answer clients of the former search endpoint that send no body."""
-    asked = InstantSearchRequest(query=query, limit=limit, offset=offset)
-    return await _answer(parts, tenant, readable_id, asked)
+    """Search as a language model plans it.
+
+    Without one it is searched by meaning and by words, as the header
+    `X-Search-Fallback` then says.
+    """
+    try:
+        require_language_model()
+    except NotConfiguredError:
+        tell_fallback(response, Strategy.HYBRID)
+    return await _answer(parts, body.meant(collection_id))
 
 
-async def _answer(
-    parts: Parts, tenant: UUID, readable_id: str, asked: InstantSearchRequest
+@router.post("/agentic")
+async def search_agentically(
+    collection_id: CollectionId,  # noqa: ARG001  # it must be there
+    body: AgenticSearchRequest,  # noqa: ARG001  # it must make sense
 ) -> SearchV2Response:
-    collection_id = await find_collection_id(parts, tenant, readable_id)
-    found = await search(
-        parts.db, parts.index, parts.embedder, asked.meant(collection_id)
-    )
+    """Let a language model search until it has found enough; 503 without one."""
+    require_language_model()
+
+
+@router.post("/agentic/stream", response_class=EventSourceResponse)
+async def stream_agentic_search(
+    readable_id: str,
+    collection_id: CollectionId,  # noqa: ARG001  # it must be there
+    body: AgenticSearchRequest,
+    request: Request,
+) -> AsyncIterator[AgenticSearchStartedEvent | AgenticSearchErrorEvent]:
+    """Let a language model search and follow what it does, as server-sent events.
+
+    The last event is `done` or `error`.
+    """
+    request_id = request_id_of(request.scope)
+    yield AgenticSearchStartedEvent.of(body, readable_id, request_id)
+    try:
+        require_language_model()
+    except NotConfiguredError as error:
+        yield AgenticSearchErrorEvent(message=error.message)
+
+
+def tell_fallback(response: Response, strategy: Strategy) -> None:
+    """Say in a header how it was searched, and why not with a language model."""
+    response.headers[FALLBACK_HEADER] = f"{strategy}; no language model is configured"
+
+
+async def _answer(parts: Parts, query: InstantQuery) -> SearchV2Response:
+    found = await search(parts.db, parts.index, parts.embedder, query)
     return SearchV2Response(results=[SearchResult.of(one) for one in found])

@@ -15,6 +15,7 @@ from wellhead.api.schemas.source_connections import (
     SourceConnectionUpdate,
     SyncId,
 )
+from wellhead.domain.errors import NotFoundError
 from wellhead.services import connections, runs
 
 router = SlashRouter(prefix="/source-connections", tags=["source-connections"])
@@ -49,6 +50,7 @@ async def list_connections(
 async def get_connection(
     source_connection_id: UUID, parts: Services, tenant: Tenant
 ) -> SourceConnection:
+    """Return a connection with its schedule, its last job and what it holds."""
     return SourceConnection.of(
         await connections.get_connection(parts, tenant, source_connection_id)
     )
@@ -110,4 +112,6 @@ async def get_sync_id(
     source_connection_id: UUID, parts: Services, tenant: Tenant
 ) -> SyncId:
     found = await connections.get_connection(parts, tenant, source_connection_id)
+    if not found.has_sync:
+        raise NotFoundError("No sync found for this source connection")
     return SyncId(sync_id=found.connection.id)

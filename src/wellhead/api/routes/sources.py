@@ -16,4 +16,5 @@ async def list_sources(parts: Services, _tenant: Tenant) -> list[Source]:
 
 @router.get("/{short_name}")
 async def get_source(short_name: str, parts: Services, _tenant: Tenant) -> Source:
+    """Return one source, with its fields."""
     return Source.of(catalogue.get_source(parts, short_name))

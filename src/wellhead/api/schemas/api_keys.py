@@ -20,30 +20,33 @@ class ApiKey(BaseModel):
     id: UUID
     organization_id: UUID
     name: str
+    prefix: str
+    """The first characters of the key, to tell it from others."""
     created_at: Instant
     modified_at: Instant
     expiration_date: Instant | None = None
     last_used_date: Instant | None = None
-    decrypted_key: str
-    """The whole key when it was just made, else its first characters."""
+    rotated_date: Instant | None = None
+    """Since when another key stands in for it; it works until `expiration_date`."""
+    created_by_email: str | None = None
+    modified_by_email: str | None = None
+    decrypted_key: str | None = None
+    """The key itself, where it was just made; it is not kept."""
 
     @classmethod
     def of(cls, key: Kept) -> "ApiKey":
-        return cls._with(key, f"{key.prefix}…")
-
-    @classmethod
-    def made(cls, new: NewKey) -> "ApiKey":
-        return cls._with(new.key, new.plain)
-
-    @classmethod
-    def _with(cls, key: Kept, shown: str) -> "ApiKey":
         return cls(
             id=key.id,
             organization_id=key.organization_id,
             name=key.name,
+            prefix=key.prefix,
             created_at=key.created_at,
-            modified_at=key.created_at,
+            modified_at=key.rotated_at or key.created_at,
             expiration_date=key.expires_at,
             last_used_date=key.last_used_at,
-            decrypted_key=shown,
+            rotated_date=key.rotated_at,
         )
+
+    @classmethod
+    def made(cls, new: NewKey) -> "ApiKey":
+        return cls.of(new.key).model_copy(update={"decrypted_key": new.plain})

@@ -52,8 +52,8 @@ class OAuthBrowserAuthentication(_Variant):
 
     @model_validator(mode="after")
     def _whole_pairs(self) -> Self:
-        oauth2 = (self.client_id is not None, self.client_secret is not None)
-        oauth1 = (self.consumer_key is not None, self.consumer_secret is not None)
+        oauth2 = (bool(self.client_id), bool(self.client_secret))
+        oauth1 = (bool(self.consumer_key), bool(self.consumer_secret))
         if oauth2[0] != oauth2[1]:
             raise ValueError("client_id and client_secret belong together")
         if oauth1[0] != oauth1[1]:
@@ -63,8 +63,8 @@ class OAuthBrowserAuthentication(_Variant):
         return self
 
     def meant(self) -> domain.Authentication:
-        has_own_client = self.client_id is not None or self.consumer_key is not None
-        return domain.OAuthBrowser(has_own_client=has_own_client)
+        has_own_client = self.client_id or self.consumer_key
+        return domain.OAuthBrowser(has_own_client=bool(has_own_client))
 
 
 class AuthProviderAuthentication(_Variant):

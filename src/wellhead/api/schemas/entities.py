@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from wellhead.api.schemas.times import Instant
 from wellhead.services import erasure
@@ -13,8 +13,11 @@ class EntityKey(BaseModel):
     """`entity_key` is a hash of the type and the source's id, in hex."""
 
     source_connection_id: UUID
-    entity_type: str
-    entity_key: str
+    entity_type: str = Field(description="The kind of entity.", examples=["File"])
+    entity_key: str = Field(
+        description="A hash of the entity's type and id, in hex.",
+        examples=["9b2f0c61d3a84e57a1c4f6b8d0e2735a"],
+    )
 
     @classmethod
     def of(cls, one: Erasable) -> "EntityKey":
@@ -26,7 +29,7 @@ class EntityKey(BaseModel):
 
 
 class ErasedEntity(EntityKey):
-    erased_at: Instant
+    erased_at: Instant = Field(description="When it was erased.")
 
     @classmethod
     def listed(cls, one: Tombstone) -> "ErasedEntity":
@@ -39,8 +42,10 @@ class ErasedEntity(EntityKey):
 
 
 class Erasure(EntityKey):
-    was_stored: bool
-    may_return: bool
+    was_stored: bool = Field(
+        description="Whether there was anything to erase.", examples=[True]
+    )
+    may_return: bool = Field(description="Whether the next sync may bring it back.")
 
     @classmethod
     def done(cls, one: erasure.Erased) -> "Erasure":

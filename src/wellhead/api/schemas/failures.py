@@ -17,19 +17,33 @@ MOST_IDS = 1000
 class QuarantinedFailure(BaseModel):
     """An entity in quarantine, or a scope that could not be listed: it has no key."""
 
-    entity_key: str | None
-    source_id: str | None
-    type: str | None
-    scope: str
+    entity_key: str | None = Field(
+        description="The key of the entity; null for a scope.",
+        examples=["9b2f0c61d3a84e57a1c4f6b8d0e2735a"],
+    )
+    source_id: str | None = Field(
+        description="The entity's id in the source; null for a scope.",
+        examples=["docs/plan.pdf"],
+    )
+    type: str | None = Field(
+        description="The kind of entity; null for a scope.", examples=["File"]
+    )
+    scope: str = Field(
+        description="The part of the source it belongs to.", examples=["docs"]
+    )
     stage: FailureStage
     failure_class: FailureClass = Field(serialization_alias="class")
     reason: str
-    attempts: int | None
-    first_failed_at: Instant | None
+    attempts: int | None = Field(description="How often it was tried.")
+    first_failed_at: Instant | None = Field(
+        description="When it failed the first time."
+    )
     failed_at: Instant
-    next_retry_at: Instant | None
-    retried_when: RetriedWhen
-    job_id: UUID
+    next_retry_at: Instant | None = Field(
+        description="When it is due; null if no time brings it back."
+    )
+    retried_when: RetriedWhen = Field(description="What brings it back.")
+    job_id: UUID = Field(description="The job in which it failed last.")
 
     @classmethod
     def of(cls, one: Quarantined) -> "QuarantinedFailure":
@@ -63,9 +77,21 @@ class RetryRequest(BaseModel):
 
     source_ids: (
         list[Annotated[str, Field(min_length=1), AfterValidator(_storable)]] | None
-    ) = Field(default=None, min_length=1, max_length=MOST_IDS)
-    stage: FailureStage | None = None
-    failure_class: FailureClass | None = Field(default=None, alias="class")
+    ) = Field(
+        default=None,
+        min_length=1,
+        max_length=MOST_IDS,
+        description="Only entities with these ids in the source.",
+        examples=[["docs/plan.pdf"]],
+    )
+    stage: FailureStage | None = Field(
+        default=None, description="Only what failed there."
+    )
+    failure_class: FailureClass | None = Field(
+        default=None,
+        alias="class",
+        description="Only transient or only permanent failures.",
+    )
 
     def meant(self) -> Selection:
         return Selection(
@@ -78,12 +104,22 @@ class RetryRequest(BaseModel):
 class RetryAnswer(BaseModel):
     """How much was made due, and the job that tries it, or after which it is tried."""
 
-    entities: int
-    scopes: int
-    not_found: list[str]
-    job: SourceConnectionJob | None
-    is_started: bool
-    retried_in: RetriedIn | None
+    entities: int = Field(
+        description="How many entities are tried again.", examples=[1]
+    )
+    scopes: int = Field(
+        description="How many parts of the source are listed again.", examples=[0]
+    )
+    not_found: list[str] = Field(
+        description="Those of `source_ids` that are not in quarantine.", examples=[[]]
+    )
+    job: SourceConnectionJob | None = Field(
+        description="The job that tries them; null if there was nothing to try."
+    )
+    is_started: bool = Field(description="Whether this request started the job.")
+    retried_in: RetriedIn | None = Field(
+        description="`next_job` if the open one runs already: ask again later."
+    )
 
     @classmethod
     def of(cls, retry: Retry) -> "RetryAnswer":

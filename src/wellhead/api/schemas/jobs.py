@@ -1,23 +1,51 @@
 """Sync jobs as the public contract shows them, and the extensions to it."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from wellhead.api.schemas.times import Instant
-from wellhead.domain.errors import FailureClass, FailureStage
+from wellhead.domain.errors import (
+    CREDENTIALS,
+    ErrorCategory,
+    FailureClass,
+    FailureStage,
+)
 from wellhead.domain.jobs import JobMode, JobStatus, SyncJob
 from wellhead.store.failures import JobFailure
 
 MOST_DELETES = 2**62
+
+Category = Annotated[
+    str,
+    Field(
+        json_schema_extra={"enum": sorted({*CREDENTIALS, ErrorCategory.CONFIG_INVALID})}
+    ),
+]
+"""Trouble that the owner of a connection has to mend."""
 
 
 class RunRequest(BaseModel):
     """The same as the query parameters, for clients that send a body."""
 
     force_full_sync: bool = False
-    confirm_deletes: int | None = Field(default=None, ge=0, le=MOST_DELETES)
+    confirm_deletes: int | None = Field(
+        default=None,
+        ge=0,
+        le=MOST_DELETES,
+        description="Let this many held deletes happen, as `deletes_held` says.",
+        examples=[3],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _meant(cls, body: Any) -> Any:
+        """Keep what is understood: other servers of this API ignore any body."""
+        if not isinstance(body, dict):
+            return {}
+        known = {name: body.get(name) for name in cls.model_fields}
+        return {name: value for name, value in known.items() if value is not None}
 
 
 class SyncJobDetails(BaseModel):
@@ -33,7 +61,7 @@ class SyncJobDetails(BaseModel):
     entities_deleted: int = 0
     entities_failed: int = 0
     error: str | None = None
-    error_category: str | None = None
+    error_category: Category | None = None
 
     @classmethod
     def of(cls, job: SyncJob) -> "SyncJobDetails":
@@ -52,8 +80,12 @@ class SourceConnectionJob(BaseModel):
     entities_deleted: int = 0
     entities_failed: int = 0
     error: str | None = None
-    error_details: dict[str, Any] | None = None
-    error_category: str | None = None
+    error_details: dict[str, Any] | None = Field(
+        default=None,
+        description="What else is worth knowing: failures, held deletes, clean-up.",
+        examples=[{"failures_total": 1}],
+    )
+    error_category: Category | None = None
 
     @classmethod
     def of(cls, job: SyncJob) -> "SourceConnectionJob":
@@ -68,13 +100,26 @@ class JobReport(SourceConnectionJob):
     """One job with what helps to understand it."""
 
     created_at: Instant
-    mode: JobMode
-    trigger: str
-    attempt: int
-    phase: str | None = None
-    progress_at: Instant | None = None
-    waiting_until: Instant | None = None
-    entities_kept: int = 0
+    mode: JobMode = Field(
+        description="Whether everything is read or only what changed."
+    )
+    trigger: str = Field(description="What started it.", examples=["manual"])
+    attempt: int = Field(description="How often a worker took it up.", examples=[1])
+    phase: str | None = Field(
+        default=None,
+        description="What the worker is doing now, for people.",
+        examples=["reading"],
+    )
+    progress_at: Instant | None = Field(
+        default=None, description="When something last happened."
+    )
+    waiting_until: Instant | None = Field(
+        default=None,
+        description="Until when it waits before it tries the source again.",
+    )
+    entities_kept: int = Field(
+        default=0, description="Entities that were as they had been."
+    )
 
     @classmethod
     def of(cls, job: SyncJob) -> "JobReport":
@@ -114,7 +159,10 @@ class EntityFailure(BaseModel):
     """One entity that a job could not process; its key names it in the next page."""
 
     entity_key: str
-    source_id: str | None
+    source_id: str | None = Field(
+        description="The entity's id in the source; null if it has none.",
+        examples=["docs/plan.pdf"],
+    )
     stage: FailureStage
     failure_class: FailureClass = Field(serialization_alias="class")
     reason: str

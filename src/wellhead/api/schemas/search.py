@@ -1,6 +1,5 @@
 """Searches and their results as the public contract shows them."""
 
-from dataclasses import replace
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -19,10 +18,18 @@ from wellhead.api.deps import LARGEST_PAGE, LARGEST_SKIP
 from wellhead.api.schemas.times import Instant
 from wellhead.domain import filters, search
 from wellhead.domain.errors import InvalidInputError
-from wellhead.domain.filters import FIELDS, Operator
+from wellhead.domain.filters import FIELDS, Filter, Operator
 from wellhead.domain.search import InstantQuery, Strategy
 
 LONGEST_QUERY = 32_768
+_VALUES = ({str}, {bool}, {int})
+_LISTS: tuple[set[type], ...] = ({str}, {int}, set())
+
+
+def _not_blank(query: str) -> str:
+    if not query.strip():
+        raise ValueError("the query must not be blank")
+    return query
 
 
 def _current_name(value: Any) -> Any:
@@ -32,18 +39,60 @@ def _current_name(value: Any) -> Any:
 
 def _known_field(field: str) -> str:
     if field not in FIELDS:
-        raise ValueError(f"Unknown field '{field}'. Known: {', '.join(FIELDS)}")
+        raise ValueError(f"unknown field. Known: {', '.join(FIELDS)}")
     return field
+
+
+def _comparable(value: Any) -> Any:
+    """Refuse in one sentence what would be refused once for each kind of value."""
+    is_list = isinstance(value, list)
+    kinds = {type(one) for one in value} if is_list else {type(value)}
+    if kinds not in (_LISTS if is_list else _VALUES):
+        raise ValueError(
+            "takes text, a whole number, true or false, "
+            "or a list of texts or of whole numbers"
+        )
+    return value
+
+
+Query = Annotated[
+    str,
+    Field(
+        max_length=LONGEST_QUERY,
+        description="What to look for.",
+        examples=["how to renew a certificate"],
+        json_schema_extra={"pattern": r"\S"},
+    ),
+    AfterValidator(_not_blank),
+]
+ChosenStrategy = Annotated[
+    Strategy,
+    BeforeValidator(_current_name),
+    Field(description="By meaning, by words, or both; `neural` means semantic."),
+]
 
 
 class FilterCondition(BaseModel):
     field: Annotated[
         str,
         AfterValidator(_known_field),
-        Field(json_schema_extra={"enum": list(FIELDS)}),
+        Field(
+            description="What is compared; of several breadcrumbs one is enough.",
+            json_schema_extra={"enum": list(FIELDS)},
+        ),
     ]
-    operator: Operator
-    value: StrictStr | StrictBool | StrictInt | list[StrictStr] | list[StrictInt]
+    operator: Operator = Field(
+        description="How it is compared; texts are not ordered, "
+        "dates and numbers contain nothing."
+    )
+    value: Annotated[
+        StrictStr | StrictBool | StrictInt | list[StrictStr] | list[StrictInt],
+        BeforeValidator(_comparable),
+        Field(
+            description="Dates are ISO 8601 days or times; without an offset in UTC.",
+            examples=["report"],
+        ),
+    ]
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -58,15 +107,60 @@ class FilterCondition(BaseModel):
 
 
 class FilterGroup(BaseModel):
-    conditions: list[FilterCondition] = Field(min_length=1)
+    conditions: list[FilterCondition] = Field(
+        min_length=1, description="All of them must hold."
+    )
+
+
+def filter_meant(groups: list[FilterGroup] | None) -> Filter:
+    return tuple(
+        filters.FilterGroup(tuple(one.meant() for one in group.conditions))
+        for group in groups or ()
+    )
+
+
+def _moderate(groups: Any) -> Any:
+    """Refuse what is too long before it is looked at, and refused piece by piece."""
+    if not isinstance(groups, list):
+        return groups
+    parts = [group.get("conditions") for group in groups if isinstance(group, dict)]
+    conditions = [one for part in parts if isinstance(part, list) for one in part]
+    values = [one.get("value") for one in conditions if isinstance(one, dict)]
+    listed = sum(len(value) for value in values if isinstance(value, list))
+    try:
+        filters.require_counts(max(len(groups), len(conditions)), listed)
+    except InvalidInputError as error:
+        raise ValueError(error.message) from error
+    return groups
+
+
+FilterGroups = Annotated[
+    list[FilterGroup],
+    BeforeValidator(_moderate),
+    Field(description="Of the groups at least one must hold."),
+]
+
+
+class ClassicSearchRequest(BaseModel):
+    query: Query
+    filter: FilterGroups | None = None
+    limit: int = Field(default=100, ge=1, le=LARGEST_PAGE)
+    offset: int = Field(default=0, ge=0, le=LARGEST_SKIP)
+
+    def meant(self, collection_id: UUID) -> InstantQuery:
+        return InstantQuery(
+            collection_id=collection_id,
+            query=self.query,
+            filter=filter_meant(self.filter),
+            limit=self.limit,
+            offset=self.offset,
+        )
 
 
 class InstantSearchRequest(BaseModel):
-    query: str = Field(pattern=r"\S", max_length=LONGEST_QUERY)
-    retrieval_strategy: Annotated[Strategy, BeforeValidator(_current_name)] = (
-        Strategy.HYBRID
-    )
-    filter: list[FilterGroup] | None = None
+    query: Query
+    retrieval_strategy: ChosenStrategy = Strategy.HYBRID
+    filter: FilterGroups | None = None
     limit: int = Field(default=100, ge=1, le=LARGEST_PAGE)
     offset: int = Field(default=0, ge=0, le=LARGEST_SKIP)
 
@@ -75,71 +169,87 @@ class InstantSearchRequest(BaseModel):
             collection_id=collection_id,
             query=self.query,
             strategy=self.retrieval_strategy,
-            filter=tuple(
-                filters.FilterGroup(tuple(one.meant() for one in group.conditions))
-                for group in self.filter or ()
-            ),
+            filter=filter_meant(self.filter),
             limit=self.limit,
             offset=self.offset,
         )
 
 
-class FormerSearchRequest(InstantSearchRequest):
-    """What the former endpoint took, as far as it still changes what is found."""
-
-    source_connection_ids: list[UUID] | None = None
-
-    def meant(self, collection_id: UUID) -> InstantQuery:
-        asked = super().meant(collection_id)
-        if self.source_connection_ids is None:
-            return asked
-        only = filters.condition(
-            "airweave_system_metadata.sync_id",
-            filters.Operator.IN,
-            [str(one) for one in self.source_connection_ids],
-        )
-        groups = asked.filter or (filters.FilterGroup(()),)
-        return replace(
-            asked,
-            filter=tuple(
-                filters.FilterGroup((*group.conditions, only)) for group in groups
-            ),
-        )
+class AgenticSearchRequest(BaseModel):
+    query: Query
+    thinking: bool = Field(
+        default=False, description="Whether the model takes its time."
+    )
+    filter: FilterGroups | None = None
+    limit: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many to return at most; null: the model decides.",
+    )
 
 
 class SearchBreadcrumb(BaseModel):
     entity_id: str
-    name: str
+    name: str = Field(description="The name, for people.", examples=["Handbooks"])
     entity_type: str
 
 
 class SearchSystemMetadata(BaseModel):
-    source_name: str
+    source_name: str = Field(
+        description="The short name of the source.", examples=["file_system"]
+    )
     entity_type: str
     sync_id: str | None = None
-    sync_job_id: str | None = None
-    chunk_index: int
-    original_entity_id: str
+    sync_job_id: str | None = Field(
+        default=None, description="The job that last wrote the entity."
+    )
+    chunk_index: int = Field(
+        description="Which passage of the entity it is, from 0.", examples=[0]
+    )
+    original_entity_id: str = Field(
+        description="The id of the entity in its source.", examples=["docs/plan.md"]
+    )
 
 
 class SearchAccessControl(BaseModel):
-    viewers: list[str] | None = None
-    is_public: bool | None = None
+    viewers: list[str] | None = Field(
+        default=None, description="Who may see it; null if the source does not say."
+    )
+    is_public: bool | None = Field(
+        default=None, description="Whether anyone may; null if the source does not say."
+    )
 
 
 class SearchResult(BaseModel):
-    entity_id: str
-    name: str
-    relevance_score: float
-    breadcrumbs: list[SearchBreadcrumb]
+    """One passage of an entity."""
+
+    entity_id: str = Field(
+        description="The id of the passage.", examples=["docs/plan.md__chunk_0"]
+    )
+    name: str = Field(description="The name of the entity.", examples=["plan.md"])
+    relevance_score: float = Field(
+        description="Compares within one answer only; more is better.", examples=[0.87]
+    )
+    breadcrumbs: list[SearchBreadcrumb] = Field(
+        description="The way to the entity, from the root of the source."
+    )
     created_at: Instant | None = None
     updated_at: Instant | None = None
-    textual_representation: str
+    textual_representation: str = Field(
+        description="The passage.", examples=["The pump is serviced in May."]
+    )
     airweave_system_metadata: SearchSystemMetadata
     access: SearchAccessControl
-    web_url: str
-    url: str | None = None
-    raw_source_fields: dict[str, Any]
+    web_url: str = Field(
+        description="Where people can see it; empty if nowhere.",
+        examples=["https://example.com/plan"],
+    )
+    url: str | None = Field(
+        default=None, description="Where the file can be fetched, if it is one."
+    )
+    raw_source_fields: dict[str, Any] = Field(
+        description="What else the source said of it.", examples=[{"size": 4096}]
+    )
 
     @classmethod
     def of(cls, one: search.SearchResult) -> "SearchResult":
@@ -178,4 +288,4 @@ class SearchResult(BaseModel):
 
 
 class SearchV2Response(BaseModel):
-    results: list[SearchResult] = []
+    results: list[SearchResult] = Field(default=[], description="The best come first.")

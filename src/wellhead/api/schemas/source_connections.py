@@ -1,12 +1,12 @@
 """Source connections as the public contract shows them."""
 
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from wellhead.api.schemas.authentication import Authentication, DirectAuthentication
-from wellhead.api.schemas.jobs import SyncJobDetails
+from wellhead.api.schemas.jobs import Category, SyncJobDetails
 from wellhead.api.schemas.times import Instant
 from wellhead.domain.connections import AuthMethod, ConnectionStatus
 from wellhead.domain.errors import ErrorCategory
@@ -16,8 +16,8 @@ from wellhead.services.connections import (
     ConnectionDetails,
     ConnectionSummary,
     NewConnection,
-    Schedule,
 )
+from wellhead.services.schedules import Schedule
 
 _WHAT_TO_DO = {
     ErrorCategory.OAUTH_CREDENTIALS_EXPIRED: "The access to the source has expired or "
@@ -29,6 +29,11 @@ _WHAT_TO_DO = {
     ErrorCategory.AUTH_PROVIDER_CREDENTIALS_INVALID: "The authentication provider "
     "refused its credentials. Update them.",
 }
+
+
+ConnectionName = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=4, max_length=42)
+]
 
 
 class ScheduleConfig(BaseModel):
@@ -112,7 +117,7 @@ class SourceConnection(BaseModel):
     sync_id: UUID | None = None
     entities: EntitySummary | None = None
     federated_search: bool = False
-    error_category: str | None = None
+    error_category: Category | None = None
     error_message: str | None = None
     provider_settings_url: str | None = None
     provider_short_name: str | None = None
@@ -138,9 +143,9 @@ class SourceConnection(BaseModel):
                 authenticated_at=one.created_at if one.is_authenticated else None,
             ),
             config=one.config,
-            schedule=ScheduleDetails(cron=one.schedule_cron, next_run=one.next_run_at),
+            schedule=_schedule(details),
             sync=_sync(details),
-            sync_id=one.id,
+            sync_id=one.id if details.has_sync else None,
             entities=_entities(details),
             error_category=category,
             error_message=message,
@@ -152,6 +157,14 @@ def _trouble(job: SyncJob | None) -> tuple[str | None, str | None]:
     if job is None or job.status is not JobStatus.FAILED:
         return None, None
     return job.error_category, _WHAT_TO_DO.get(job.error_category, job.error)  # type: ignore[call-overload]
+
+
+def _schedule(details: ConnectionDetails) -> ScheduleDetails | None:
+    if not details.has_sync:
+        return None
+    return ScheduleDetails(
+        cron=details.connection.schedule_cron, next_run=details.next_run
+    )
 
 
 def _sync(details: ConnectionDetails) -> SyncDetails | None:
@@ -208,7 +221,7 @@ class SourceConnectionListItem(BaseModel):
 
 
 class SourceConnectionCreate(BaseModel):
-    name: str | None = Field(default=None, min_length=4, max_length=42)
+    name: ConnectionName | None = None
     short_name: str
     readable_collection_id: str
     description: str | None = Field(default=None, max_length=255)
@@ -233,7 +246,7 @@ class SourceConnectionCreate(BaseModel):
 
 
 class SourceConnectionUpdate(BaseModel):
-    name: str | None = Field(default=None, min_length=4, max_length=42)
+    name: ConnectionName | None = None
     description: str | None = Field(default=None, max_length=255)
     config: dict[str, Any] | None = None
     schedule: ScheduleConfig | None = None

@@ -76,12 +76,17 @@ class Source(BaseModel):
             name=source.name,
             description=source.description,
             auth_methods=list(source.auth_methods),
+            oauth_type=source.oauth_type,
+            requires_byoc=source.requires_byoc,
             short_name=source.short_name,
             class_name=source.class_name,
             output_entity_definitions=list(source.entity_types),
             labels=list(source.labels),
             supports_continuous=source.supports_continuous,
-            auth_fields=Fields.of(source.credential_fields),
+            # of the others no field is typed in
+            auth_fields=Fields.of(source.credential_fields)
+            if AuthMethod.DIRECT in source.auth_methods
+            else None,
             config_fields=Fields.of(source.config_fields),
             supported_auth_providers=[],
         )

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from wellhead.app.cli import (
+    audit,
     backup,
     collections,
     connections,
@@ -14,11 +15,13 @@ from wellhead.app.cli import (
     failures,
     jobs,
     keys,
+    organizations,
     search,
     serve,
     sources,
     sync,
     version,
+    webhooks,
 )
 from wellhead.domain.errors import WellheadError
 
@@ -34,7 +37,7 @@ def make_app() -> typer.Typer:
         add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for commands in (serve, sync, search, doctor, backup, version):
+    for commands in (serve, sync, search, doctor, audit, backup, version):
         commands.add_to(app)
     for group, name in (
         (jobs, "jobs"),
@@ -43,7 +46,9 @@ def make_app() -> typer.Typer:
         (connections, "connections"),
         (entities, "entities"),
         (sources, "sources"),
+        (webhooks, "webhooks"),
         (keys, "keys"),
+        (organizations, "organizations"),
         (database, "db"),
     ):
         app.add_typer(group.commands, name=name, no_args_is_help=True)

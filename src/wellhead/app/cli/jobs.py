@@ -56,18 +56,15 @@ def _list(
 
 def _find(server: Any, job_id: str, connection_id: str | None) -> dict[str, Any]:
     from wellhead.app.cli.follow import job_path
-    from wellhead.app.cli.server import CommandError
+    from wellhead.app.cli.server import CommandError, segment
 
-    ids = (
-        [connection_id]
-        if connection_id is not None
-        else [row["id"] for row in server.all("/source-connections")]
-    )
-    for one in ids:
-        found: dict[str, Any] | None = server.find(job_path(one, job_id))
-        if found is not None:
-            return found
-    raise CommandError(f"there is no job {job_id}; see `wellhead jobs list`")
+    path = f"/sync/job/{segment(job_id)}"
+    if connection_id is not None:
+        path = job_path(connection_id, job_id)
+    found: dict[str, Any] | None = server.find(path)
+    if found is None:
+        raise CommandError(f"there is no job {job_id}; see `wellhead jobs list`")
+    return found
 
 
 @commands.command("show", epilog="Example: wellhead jobs show JOB_ID")

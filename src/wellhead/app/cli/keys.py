@@ -1,11 +1,14 @@
 """`wellhead keys …`: who may talk to the server."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from wellhead.app.cli.options import AsJson, DataDir, Url
 from wellhead.app.cli.output import moment, show, table
+
+DAYS = 90
 
 commands = typer.Typer(help="API keys: who may talk to the server.")
 
@@ -23,7 +26,7 @@ def list_all(url: Url = None, data_dir: DataDir = None, json: AsJson = None) -> 
                 [
                     (
                         key["id"],
-                        key["decrypted_key"],
+                        f"{key['prefix']}…",
                         key["name"],
                         moment(key["created_at"]),
                         moment(key["expiration_date"]) or "never",
@@ -39,60 +42,101 @@ def list_all(url: Url = None, data_dir: DataDir = None, json: AsJson = None) -> 
 @commands.command(epilog="Example: wellhead keys create --name ci --days 30")
 def create(
     name: Annotated[str, typer.Option(help="What it is for.")] = "API key",
-    days: Annotated[int, typer.Option(min=1, max=365, help="How long it lives.")] = 90,
+    days: Annotated[
+        int | None,
+        typer.Option(
+            "--expires-in-days",
+            "--days",
+            min=1,
+            max=365,
+            help="How long it lives: 90 days if not said, for ever with --local.",
+            show_default=False,
+        ),
+    ] = None,
     local: Annotated[
         bool,
         typer.Option(
             "--local",
-            help="Make it in the database itself, one that never expires, and write "
-            "it to <data-dir>/api_key: for when the key file is lost.",
+            help="Make it in the database itself, without a key: for when the key file "
+            "is lost. It is written to <data-dir>/api_key unless a key that works is "
+            "there.",
         ),
     ] = False,
+    organization: Annotated[
+        str | None,
+        typer.Option(
+            help="With --local: whom it speaks for, by name or id; a new name makes a "
+            "new organization. The first organization if absent.",
+        ),
+    ] = None,
     url: Url = None,
     data_dir: DataDir = None,
     json: AsJson = None,
 ) -> None:
     """Make a key; it is shown only now."""
-    from wellhead.app.cli.server import connect
+    from wellhead.app.cli.server import CommandError, connect
 
     if local:
-        data = _create_in_database(name, data_dir)
+        data = _create_in_database(name, days, organization, data_dir)
+    elif organization is not None:
+        raise CommandError(
+            "a key makes keys of its own organization only: add --local to make one "
+            "for another, on the machine of the server"
+        )
     else:
         with connect(url, data_dir) as server:
-            body = {"name": name, "expiration_days": days}
+            body = {"name": name, "expiration_days": days or DAYS}
             data = server.post("/api-keys", body)
-    show(data, lambda key: key["decrypted_key"], as_json=json)
+    show(data, _shown_once, as_json=json)
 
 
-def _create_in_database(name: str, data_dir: Any) -> dict[str, Any]:
-    import asyncio
+def _shown_once(key: dict[str, Any]) -> str:
+    file = key.get("file")
+    kept = "shown only now" if file is None else f"also in {file}"
+    return f"{key['decrypted_key']}  ({kept})"
 
+
+def _create_in_database(
+    name: str, days: int | None, organization: str | None, data_dir: Path | None
+) -> dict[str, Any]:
+    from wellhead.app.cli.local import ask_database
     from wellhead.app.home import Home
-    from wellhead.app.local import database
-    from wellhead.app.processes import database_url
     from wellhead.app.settings import load
-    from wellhead.app.wiring import open_parts
-    from wellhead.services import keys
-    from wellhead.store import migrate
+    from wellhead.services import keys, organizations
+    from wellhead.services.parts import Parts
 
-    async def make() -> keys.NewKey:
-        async with open_parts(settings, database_url(settings)) as parts:
-            organization = await keys.ensure_organization(parts)
-            return await keys.create_key(
-                parts, organization.id, name=name, life_days=None
-            )
+    home = Home(load(data_dir=data_dir).data_dir)
 
-    with database(load(data_dir=data_dir)) as settings:
-        migrate.upgrade(database_url(settings))
-        new = asyncio.run(make())
-    home = Home(settings.data_dir)
-    home.write_key(new.plain)
-    return {
-        "id": str(new.key.id),
-        "name": name,
-        "decrypted_key": new.plain,
-        "file": str(home.key_file),
-    }
+    async def make(parts: Parts) -> dict[str, Any]:
+        new = await keys.create_key_for(parts, organization, name=name, life_days=days)
+        first = await organizations.ensure_organization(parts)
+        kept = home.read_key()
+        is_lost = new.key.organization_id == first.id and (
+            kept is None or not await keys.is_usable(parts, kept, first.id)
+        )
+        if is_lost:
+            home.write_key(new.plain)
+        return {
+            "id": str(new.key.id),
+            "organization_id": str(new.key.organization_id),
+            "name": name,
+            "decrypted_key": new.plain,
+            "file": str(home.key_file) if is_lost else None,
+        }
+
+    return ask_database(data_dir, make)
+
+
+@commands.command(epilog="Example: wellhead keys rotate KEY_ID")
+def rotate(
+    key_id: str, url: Url = None, data_dir: DataDir = None, json: AsJson = None
+) -> None:
+    """Make a successor of a key; the old one works for another day."""
+    from wellhead.app.cli.server import connect, segment
+
+    with connect(url, data_dir) as server:
+        data = server.post(f"/api-keys/{segment(key_id)}/rotate")
+        show(data, _shown_once, as_json=json)
 
 
 @commands.command(epilog="Example: wellhead keys revoke KEY_ID")
@@ -104,4 +148,6 @@ def revoke(
 
     with connect(url, data_dir) as server:
         gone = server.delete("/api-keys", id=key_id)
-        show(gone, lambda key: f"Revoked {key['decrypted_key']}", as_json=json)
+        show(
+            gone, lambda key: f"Revoked {key['prefix']}… ({key['name']})", as_json=json
+        )

@@ -1,5 +1,7 @@
 """`wellhead search`: a question to a collection."""
 
+from collections.abc import Sequence
+from json import loads
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +11,10 @@ from wellhead.app.cli.output import plain, show
 from wellhead.domain.search import Strategy
 
 EXCERPT_CHARACTERS = 280
+FILTER_HELP = (
+    "A condition, such as 'updated_at greater_than 2026-01-01' or 'name in a.md,b.md'. "
+    "Repeated, all must hold. Or the whole filter, as JSON."
+)
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,6 +30,10 @@ def search(
     strategy: Annotated[
         Strategy, typer.Option(help="By meaning, by words, or both.")
     ] = Strategy.HYBRID,
+    conditions: Annotated[
+        list[str] | None, typer.Option("--filter", "-f", help=FILTER_HELP)
+    ] = None,
+    offset: Annotated[int, typer.Option(min=0, help="How many to leave out.")] = 0,
     url: Url = None,
     data_dir: DataDir = None,
     json: AsJson = None,
@@ -34,11 +44,42 @@ def search(
     """
     from wellhead.app.cli.server import connect_or_start, get_collection, segment
 
+    body = {
+        "query": query,
+        "limit": limit,
+        "offset": offset,
+        "retrieval_strategy": strategy.value,
+        "filter": _filter(conditions or ()),
+    }
     with connect_or_start(url, data_dir) as server:
         found = get_collection(server, collection)
-        body = {"query": query, "limit": limit, "retrieval_strategy": strategy.value}
         path = f"/collections/{segment(found['readable_id'])}/search/instant"
         show(server.post(path, body), _hits, as_json=json)
+
+
+def _filter(given: Sequence[str]) -> Any:
+    """Return the filter in the API's form; the server says what is wrong with it."""
+    if not given:
+        return None
+    if given[0].lstrip().startswith("["):
+        if len(given) > 1:
+            raise typer.BadParameter("JSON is the whole filter: give --filter once")
+        try:
+            return loads(given[0])
+        except ValueError as error:
+            raise typer.BadParameter(f"--filter is no JSON: {error}") from error
+    return [{"conditions": [_condition(one) for one in given]}]
+
+
+def _condition(given: str) -> dict[str, Any]:
+    words = given.split(maxsplit=2)
+    if len(words) < 3:
+        raise typer.BadParameter(
+            f"'{given}' is no condition: --filter takes 'FIELD OPERATOR VALUE'"
+        )
+    field, operator, value = words
+    listed = value.split(",") if operator in ("in", "not_in") else value
+    return {"field": field, "operator": operator, "value": listed}
 
 
 def _hits(answer: dict[str, Any]) -> Any:

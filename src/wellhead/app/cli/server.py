@@ -64,6 +64,9 @@ class Server:
     def patch(self, path: str, body: Any) -> Any:
         return self._ask("PATCH", path, json=body, params={})
 
+    def put(self, path: str, body: Any) -> Any:
+        return self._ask("PUT", path, json=body, params={})
+
     def delete(self, path: str, **params: Any) -> Any:
         return self._ask("DELETE", path, params=params)
 

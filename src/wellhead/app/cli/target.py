@@ -39,11 +39,12 @@ def read_target(
 ) -> Target:
     """Return what is meant; a folder wins over a source of that name."""
     found = _recognise(what)
+    name = (found.name or "").strip()
     return Target(
         found.short_name,
         found.config | read_pairs(config),
         found.credentials | read_pairs(credentials),
-        found.name if found.name and len(found.name) in NAME_LENGTHS else None,
+        name if len(name) in NAME_LENGTHS else None,
     )
 
 

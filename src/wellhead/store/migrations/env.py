@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from wellhead.store.schema import metadata
+from wellhead.store.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=metadata

@@ -39,14 +39,30 @@ def upgrade() -> None:
     op.create_table(
         "event",
         sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
+        sa.Column(
+            "message_id",
+            sa.UUID(),
+            server_default=sa.text("gen_random_uuid()"),
+            nullable=False,
+        ),
         sa.Column("organization_id", sa.UUID(), nullable=False),
         sa.Column("event_type", sa.Text(), nullable=False),
         sa.Column("payload", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("published_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_event")),
+        sa.UniqueConstraint("message_id", name=op.f("uq_event_message_id")),
         sa.UniqueConstraint(
             "organization_id", "id", name=op.f("uq_event_organization_id_id")
         ),
+    )
+    op.create_index(op.f("ix_event_created_at"), "event", ["created_at"], unique=False)
+    op.create_index(
+        "ix_event_unpublished",
+        "event",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("published_at IS NULL"),
     )
     op.create_table(
         "garbage",
@@ -77,7 +93,9 @@ def upgrade() -> None:
         "organization",
         sa.Column("id", sa.UUID(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=True),
         sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("modified_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organization")),
     )
     op.create_table(
@@ -96,6 +114,7 @@ def upgrade() -> None:
         sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("expires_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("last_used_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("rotated_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("revoked_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["organization_id"],
@@ -107,6 +126,38 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_api_key_organization_id"), "api_key", ["organization_id"], unique=False
+    )
+    op.create_table(
+        "audit_log",
+        sa.Column("id", sa.BigInteger(), autoincrement=True, nullable=False),
+        sa.Column("organization_id", sa.UUID(), nullable=False),
+        sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("actor_kind", sa.Text(), nullable=False),
+        sa.Column("actor_name", sa.Text(), nullable=False),
+        sa.Column("actor_key_id", sa.UUID(), nullable=True),
+        sa.Column("request_id", sa.Text(), nullable=True),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("subject_kind", sa.Text(), nullable=False),
+        sa.Column("subject_id", sa.Text(), nullable=False),
+        sa.Column("details", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organization.id"],
+            name=op.f("fk_audit_log_organization_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_log")),
+    )
+    op.create_index(
+        op.f("ix_audit_log_organization_id_action_id"),
+        "audit_log",
+        ["organization_id", "action", "id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_audit_log_organization_id_id"),
+        "audit_log",
+        ["organization_id", "id"],
+        unique=False,
     )
     op.create_table(
         "collection",
@@ -138,6 +189,78 @@ def upgrade() -> None:
         "collection",
         ["organization_id", "created_at"],
         unique=False,
+    )
+    op.create_table(
+        "subscription",
+        sa.Column("id", sa.UUID(), nullable=False),
+        sa.Column("organization_id", sa.UUID(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("event_types", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column(
+            "disabled", sa.Boolean(), server_default=sa.text("false"), nullable=False
+        ),
+        sa.Column("failing_since", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("gave_up_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("updated_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["organization_id"],
+            ["organization.id"],
+            name=op.f("fk_subscription_organization_id"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_subscription")),
+    )
+    op.create_index(
+        op.f("ix_subscription_organization_id_created_at"),
+        "subscription",
+        ["organization_id", "created_at"],
+        unique=False,
+    )
+    op.create_table(
+        "delivery",
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.Column("subscription_id", sa.UUID(), nullable=False),
+        sa.Column(
+            "state", sa.Text(), server_default=sa.text("'pending'"), nullable=False
+        ),
+        sa.Column(
+            "attempts", sa.Integer(), server_default=sa.text("0"), nullable=False
+        ),
+        sa.Column("attempt_id", sa.UUID(), nullable=True),
+        sa.Column(
+            "next_attempt_at", postgresql.TIMESTAMP(timezone=True), nullable=True
+        ),
+        sa.CheckConstraint(
+            "(state = 'pending') = (next_attempt_at IS NOT NULL)",
+            name=op.f("ck_delivery_next_attempt_at"),
+        ),
+        sa.CheckConstraint(
+            "state IN ('pending', 'delivered', 'failed')",
+            name=op.f("ck_delivery_state"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["event_id"],
+            ["event.id"],
+            name=op.f("fk_delivery_event_id"),
+            ondelete="CASCADE",
+        ),
+        sa.ForeignKeyConstraint(
+            ["subscription_id"],
+            ["subscription.id"],
+            name=op.f("fk_delivery_subscription_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint(
+            "event_id", "subscription_id", name=op.f("pk_delivery")
+        ),
+    )
+    op.create_index(
+        "ix_delivery_due",
+        "delivery",
+        ["subscription_id", "next_attempt_at"],
+        unique=False,
+        postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
     )
     op.create_table(
         "expunge",
@@ -189,6 +312,10 @@ def upgrade() -> None:
         sa.Column("reconciled_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("schedule_cron", sa.Text(), nullable=True),
         sa.Column("next_run_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("next_full_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column(
+            "full_waits_until", postgresql.TIMESTAMP(timezone=True), nullable=True
+        ),
         sa.Column("purged_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("created_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("modified_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
@@ -225,6 +352,13 @@ def upgrade() -> None:
         postgresql_where=sa.text("next_run_at IS NOT NULL AND NOT is_deleting"),
     )
     op.create_index(
+        "ix_source_connection_full_due",
+        "source_connection",
+        ["next_full_at"],
+        unique=False,
+        postgresql_where=sa.text("next_full_at IS NOT NULL AND NOT is_deleting"),
+    )
+    op.create_index(
         op.f("ix_source_connection_organization_id_created_at"),
         "source_connection",
         ["organization_id", "created_at"],
@@ -242,6 +376,38 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("connection_id", name=op.f("pk_credential")),
+    )
+    op.create_table(
+        "delivery_attempt",
+        sa.Column("id", sa.UUID(), nullable=False),
+        sa.Column("event_id", sa.BigInteger(), nullable=False),
+        sa.Column("subscription_id", sa.UUID(), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column(
+            "response_status", sa.Integer(), server_default=sa.text("0"), nullable=False
+        ),
+        sa.Column("response", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["event_id", "subscription_id"],
+            ["delivery.event_id", "delivery.subscription_id"],
+            name=op.f("fk_delivery_attempt_event_id_subscription_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_attempt")),
+    )
+    op.create_index(
+        op.f("ix_delivery_attempt_event_id_subscription_id"),
+        "delivery_attempt",
+        ["event_id", "subscription_id"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_delivery_attempt_subscription_id_at"),
+        "delivery_attempt",
+        ["subscription_id", "at"],
+        unique=False,
     )
     op.create_table(
         "failure",
@@ -303,6 +469,21 @@ def upgrade() -> None:
         "sync_job",
         sa.Column("id", sa.UUID(), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column(
+            "earlier_runs", sa.BigInteger(), server_default=sa.text("0"), nullable=False
+        ),
+        sa.Column(
+            "earlier_successful",
+            sa.BigInteger(),
+            server_default=sa.text("0"),
+            nullable=False,
+        ),
+        sa.Column(
+            "earlier_failed",
+            sa.BigInteger(),
+            server_default=sa.text("0"),
+            nullable=False,
+        ),
         sa.Column("organization_id", sa.UUID(), nullable=False),
         sa.Column("connection_id", sa.UUID(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
@@ -328,6 +509,9 @@ def upgrade() -> None:
             "failed", sa.BigInteger(), server_default=sa.text("0"), nullable=False
         ),
         sa.Column("kept", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column(
+            "chunks", sa.BigInteger(), server_default=sa.text("0"), nullable=False
+        ),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("error_category", sa.Text(), nullable=True),
         sa.Column(
@@ -378,7 +562,12 @@ def upgrade() -> None:
             name=op.f("fk_sync_job_organization_id"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sync_job")),
-        sa.UniqueConstraint("sequence", name=op.f("uq_sync_job_sequence")),
+    )
+    op.create_index(
+        "ix_sync_job_by_status",
+        "sync_job",
+        ["connection_id", "status", "sequence"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_sync_job_connection_id_sequence"),

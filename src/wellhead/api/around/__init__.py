@@ -1,0 +1,1 @@
+"""What is checked and added around every route: names, sizes, times, origins, rates."""

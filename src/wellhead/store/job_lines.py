@@ -1,0 +1,84 @@
+"""Sync jobs as lists show them: a few columns, by index and by the driver alone."""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from wellhead.domain.jobs import JobLine, JobStatus
+from wellhead.store.database import fetch
+
+_STATUS = {status.value: status for status in JobStatus}
+_COLUMNS = """
+  j.id, j.connection_id, j.status, j.started_at, j.completed_at,
+  j.inserted, j.updated, j.deleted, j.failed,
+  CASE WHEN j.status = 'failed' THEN j.error END,
+  CASE WHEN j.status = 'failed' THEN j.error_category END,
+  j.error_details, j.earlier_successful
+"""
+# S608: these queries are made of constants
+_NEWEST = f"""
+SELECT {_COLUMNS} FROM sync_job j
+WHERE j.connection_id = %(connection)s
+  AND EXISTS (
+    SELECT FROM source_connection c WHERE c.id = %(connection)s
+    AND c.organization_id = %(organization)s AND NOT c.is_deleting)
+"""  # noqa: S608
+_BEFORE = """
+  AND j.sequence < (
+    SELECT sequence FROM sync_job
+    WHERE id = %(before)s AND connection_id = %(connection)s)
+"""
+_OF_STATUS = " AND j.status = %(status)s"
+_IN_ORDER = " ORDER BY j.sequence DESC LIMIT %(limit)s"
+_LAST = f"""
+SELECT {_COLUMNS} FROM unnest(%(connections)s::uuid[]) AS c(id)
+CROSS JOIN LATERAL (
+  SELECT * FROM sync_job WHERE connection_id = c.id ORDER BY sequence DESC LIMIT 1
+) AS j
+"""  # noqa: S608
+
+
+def _line(id_: UUID, connection_id: UUID, status: str, *more: Any) -> JobLine:
+    return JobLine(id_, connection_id, _STATUS[status], *more)
+
+
+async def newest(  # keyword options of one query
+    connection: AsyncConnection,
+    organization_id: UUID,
+    connection_id: UUID,
+    *,
+    limit: int,
+    before: UUID | None = None,
+    status: JobStatus | None = None,
+) -> list[JobLine]:
+    """List a connection's jobs, newest first by creation, one indexed query.
+
+    Nothing is listed of a connection that is being deleted or of another organization.
+    """
+    query = (
+        _NEWEST
+        + ("" if before is None else _BEFORE)
+        + ("" if status is None else _OF_STATUS)
+        + _IN_ORDER
+    )
+    values = {
+        "organization": organization_id,
+        "connection": connection_id,
+        "limit": limit,
+        "before": before,
+        "status": status and status.value,
+    }
+    return await fetch(connection, query, values, _line)
+
+
+async def last(
+    connection: AsyncConnection, connection_ids: Collection[UUID]
+) -> dict[UUID, JobLine]:
+    """Return the newest job of each connection that has one."""
+    if not connection_ids:
+        return {}
+    values = {"connections": list(connection_ids)}
+    found = await fetch(connection, _LAST, values, _line)
+    return {line.source_connection_id: line for line in found}

@@ -1,0 +1,92 @@
+"""What `wellhead search` asks the server for."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from wellhead.app.cli import make_app, server
+from wellhead.app.cli.server import Server
+
+Call = Callable[..., Result]
+
+
+@pytest.fixture
+def asked() -> list[Any]:
+    return []
+
+
+@pytest.fixture
+def search(asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> Call:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"readable_id": "notes"})
+        asked.append(json.loads(request.content))
+        return httpx.Response(200, json={"results": []})
+
+    @contextmanager
+    def connected(_url: str | None, _data_dir: Path | None) -> Iterator[Server]:
+        transport = httpx.MockTransport(answer)
+        yield Server(httpx.Client(transport=transport, base_url="http://wellhead"))
+
+    monkeypatch.setattr(server, "connect_or_start", connected)
+    command = ["search", "pump", "--collection", "notes"]
+    return lambda *words: CliRunner().invoke(make_app(), [*command, *words])
+
+
+def test_nothing_is_filtered_unless_told(search: Call, asked: list[Any]) -> None:
+    assert search("--offset", "20", "--strategy", "keyword").exit_code == 0
+
+    assert asked == [
+        {
+            "query": "pump",
+            "limit": 10,
+            "offset": 20,
+            "retrieval_strategy": "keyword",
+            "filter": None,
+        }
+    ]
+
+
+def test_conditions_add_up(search: Call, asked: list[Any]) -> None:
+    search("-f", "name contains my plan", "-f", "breadcrumbs.name in Docs,Old docs")
+
+    [group] = asked[0]["filter"]
+    assert group["conditions"] == [
+        {"field": "name", "operator": "contains", "value": "my plan"},
+        {
+            "field": "breadcrumbs.name",
+            "operator": "in",
+            "value": ["Docs", "Old docs"],
+        },
+    ]
+
+
+def test_a_whole_filter_is_passed_on(search: Call, asked: list[Any]) -> None:
+    whole = [{"conditions": [{"field": "name", "operator": "equals", "value": "a"}]}]
+    search("--filter", json.dumps(whole))
+
+    assert asked[0]["filter"] == whole
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["-f", "name equals"], "FIELD OPERATOR VALUE"),
+        (["-f", "[{"], "no JSON"),
+        (["-f", "[]", "-f", "name equals a"], "once"),
+    ],
+)
+def test_what_is_no_filter_is_refused_at_once(
+    search: Call, asked: list[Any], words: list[str], said: str
+) -> None:
+    done = search(*words)
+
+    assert done.exit_code == 2
+    assert said in " ".join(done.output.replace("│", " ").split())
+    assert asked == []
