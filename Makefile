@@ -49,6 +49,26 @@ help:
 setup: .venv/.run
 setup-dev: .venv/.dev
 
+# Clients that people have, which the tests run: apart, for they want older libraries.
+# Without npm the tests of the TypeScript client are skipped.
+.venv-clients/.python: .venv/.made tests/clients/requirements.lock
+	@echo "Installing clients for the tests into .venv-clients …"
+	@rm -rf .venv-clients
+	@$(PY) -m venv --without-pip .venv-clients
+	@$(PIP) --python .venv-clients/bin/python install --require-hashes \
+	  -r tests/clients/requirements.lock
+	@touch $@
+
+.venv-clients/.npm: .venv-clients/.python tests/clients/package.json tests/clients/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  cp tests/clients/package.json tests/clients/package-lock.json .venv-clients/ && \
+	  npm ci --prefix .venv-clients --ignore-scripts --no-audit --no-fund --loglevel=error && \
+	  touch $@ || echo "npm failed: tests of the TypeScript client will be skipped" >&2; \
+	fi
+
+.PHONY: clients
+clients: .venv-clients/.npm
+
 # --- to use -------------------------------------------------------------------------
 
 demo: setup
@@ -70,9 +90,9 @@ lint: setup-dev
 	$(PY) -m mypy
 
 # e2e tests kill processes and watch clocks, so they run by themselves
-test: setup-dev lint
+test: setup-dev clients lint
 	$(PY) -m pytest tests -q -n $(PYTEST_WORKERS) --dist worksteal --ignore=tests/e2e --durations=20
-	$(PY) -m pytest tests/e2e -q -n $(PYTEST_WORKERS) --dist loadfile --durations=20
+	$(PY) -m pytest tests/e2e -q -n 3 --dist loadfile --durations=20
 
 fix: setup-dev
 	$(PY) -m ruff check --fix $(CODE)
@@ -80,6 +100,7 @@ fix: setup-dev
 
 bench: setup-dev
 	$(PY) -m bench
+	$(PY) -m bench.api
 
 # hours: what is measured is printed at the end, as one table
 soak: setup-dev
@@ -95,6 +116,10 @@ LOCK := uv pip compile pyproject.toml --group build --python-version 3.11 --univ
 lock:
 	$(LOCK) --output-file requirements.lock
 	$(LOCK) --group dev --constraints requirements.lock --output-file requirements-dev.lock
+	cd tests/clients && $(subst pyproject.toml --group build,requirements.in,$(LOCK)) \
+	  --output-file requirements.lock
+	cd tests/clients && npm install --package-lock-only --ignore-scripts \
+	  --omit-lockfile-registry-resolved
 
 clean:
-	rm -rf .venv .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-clients .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -88,10 +88,13 @@ class Program:
         found: dict[str, Any] = json.loads((self.data_dir / "serve.json").read_text())
         return found
 
+    @property
+    def key(self) -> str:
+        return (self.data_dir / "api_key").read_text().strip()
+
     def get(self, path: str) -> httpx.Response:
-        key = (self.data_dir / "api_key").read_text().strip()
         url = f"{self.served['url']}{path}"
-        return httpx.get(url, headers={"x-api-key": key}, timeout=30)
+        return httpx.get(url, headers={"x-api-key": self.key}, timeout=30)
 
     def processes(self) -> dict[int, str]:
         """Return everything that runs for this data directory, by its own account."""
@@ -144,6 +147,15 @@ def _program(disk: Path) -> Iterator[Program]:
 @pytest.fixture
 def program(quick_disk: Path) -> Iterator[Program]:
     yield from _program(quick_disk)
+
+
+@pytest.fixture(scope="module")
+def served_to_clients(quick_disk: Path) -> Iterator[Program]:
+    """One server for programs of others, which may have webhooks on this machine."""
+    for program in _program(quick_disk):
+        program.more["WELLHEAD_WEBHOOKS_ALLOW_PRIVATE"] = "true"
+        program.serve()
+        yield program
 
 
 @pytest.fixture(scope="module")

@@ -71,16 +71,6 @@ def test_collections_connections_and_keys_come_and_go(
     assert refused.returncode == 1
 
 
-def test_a_lost_key_is_replaced_in_the_database_itself(served_program: Program) -> None:
-    (served_program.data_dir / "api_key").unlink()
-    assert served_program.run("keys", "list").returncode == 1
-
-    served_program.ask("keys", "create", "--local", "--name", "found again")
-
-    names = {one["name"] for one in served_program.ask("keys", "list")}
-    assert "found again" in names
-
-
 def test_a_job_that_fails_is_exit_status_one(served_program: Program) -> None:
     done = served_program.run(
         *("sync", "exception_stub", "--collection", "fails", "--credential"),
