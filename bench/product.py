@@ -14,8 +14,9 @@ from wellhead.app.postgres import EmbeddedPostgres
 from wellhead.app.settings import Settings
 from wellhead.app.wiring import open_converter, open_parts
 from wellhead.domain.jobs import JobStatus, SyncJob
-from wellhead.services import collections, connections, keys, runs
-from wellhead.services.connections import NewConnection, Schedule
+from wellhead.services import collections, connections, organizations, runs
+from wellhead.services.connections import NewConnection
+from wellhead.services.schedules import Schedule
 from wellhead.store import migrate
 from wellhead.worker.lease import LeaseKeeper
 from wellhead.worker.run_job import Desk, run_job
@@ -34,9 +35,9 @@ class Bench:
         """Run one job; returns it with the CPU seconds of worker and PostgreSQL."""
         parts = self.desk.parts
         job = await runs.start_run(parts, self.organization_id, self.connection_id)
-        before = time.process_time() + _postgres_seconds(self.postgres.data_dir)
+        before = time.process_time() + postgres_seconds(self.postgres.data_dir)
         await run_job(self.desk, job.id)
-        after = time.process_time() + _postgres_seconds(self.postgres.data_dir)
+        after = time.process_time() + postgres_seconds(self.postgres.data_dir)
         done = await runs.get_run(parts, self.organization_id, job.id)
         if done.status is not JobStatus.COMPLETED:
             raise RuntimeError(f"the job is {done.status}: {done.error}")
@@ -54,7 +55,7 @@ async def opened(corpus: Path, data_dir: Path) -> AsyncIterator[Bench]:
             database_url=SecretStr(postgres.url),
         )
         async with open_parts(settings, postgres.url) as parts:
-            organization = await keys.ensure_organization(parts)
+            organization = await organizations.ensure_organization(parts)
             made = await collections.create_collection(
                 parts,
                 organization.id,
@@ -88,7 +89,7 @@ async def opened(corpus: Path, data_dir: Path) -> AsyncIterator[Bench]:
         postgres.stop()
 
 
-def _postgres_seconds(data_dir: Path) -> float:
+def postgres_seconds(data_dir: Path) -> float:
     """Return the CPU seconds of the server's processes, ended ones included."""
     ticks = 0
     home = str((data_dir / "postgres").resolve())
