@@ -83,6 +83,8 @@ async def test_every_ended_job_has_an_end_and_a_duration(
     assert job["error"] == ("told by a worker" if is_failed else None)
     assert job["error_category"] == ("api_key_invalid" if is_failed else None)
     assert job["error_details"] == {"deletes_held": 7}
+    one = await client.get(f"/source-connections/{made['id']}/jobs/{job['id']}")
+    assert job == {name: one.json()[name] for name in job}, "as it says by itself"
 
 
 async def _with_jobs(given: Any, client: Any, set_job: Any, count: int) -> Any:

@@ -104,13 +104,14 @@ class SyncJob:
 
 @dataclass(frozen=True, slots=True)
 class JobLine:
-    """A job as lists show it; its names are those of the answer, read as they are."""
+    """A job as lists show it; its names and values are those of the answer."""
 
     id: UUID
     source_connection_id: UUID
     status: JobStatus
     started_at: datetime | None
     completed_at: datetime | None
+    duration_seconds: float | None
     entities_inserted: int
     entities_updated: int
     entities_deleted: int
@@ -118,12 +119,13 @@ class JobLine:
     error: str | None
     error_category: str | None
     error_details: dict[str, Any] | None
-    earlier_successful: int
-    """How many jobs of the connection completed before this one began."""
 
-    @property
-    def duration_seconds(self) -> float | None:
-        return seconds_between(self.started_at, self.completed_at)
+
+@dataclass(frozen=True, slots=True)
+class LastJob(JobLine):
+    """The newest job of a connection, and what it tells of those before it."""
+
+    earlier_successful: int
 
     @property
     def ever_ran(self) -> bool:

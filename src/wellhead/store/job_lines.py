@@ -6,16 +6,17 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wellhead.domain.jobs import JobLine, JobStatus
+from wellhead.domain.jobs import JobLine, JobStatus, LastJob
 from wellhead.store.database import fetch
 
 _STATUS = {status.value: status for status in JobStatus}
 _COLUMNS = """
   j.id, j.connection_id, j.status, j.started_at, j.completed_at,
+  extract(epoch FROM j.completed_at - j.started_at)::float8,
   j.inserted, j.updated, j.deleted, j.failed,
   CASE WHEN j.status = 'failed' THEN j.error END,
   CASE WHEN j.status = 'failed' THEN j.error_category END,
-  j.error_details, j.earlier_successful
+  j.error_details
 """
 # S608: these queries are made of constants
 _NEWEST = f"""
@@ -33,7 +34,7 @@ _BEFORE = """
 _OF_STATUS = " AND j.status = %(status)s"
 _IN_ORDER = " ORDER BY j.sequence DESC LIMIT %(limit)s"
 _LAST = f"""
-SELECT {_COLUMNS} FROM unnest(%(connections)s::uuid[]) AS c(id)
+SELECT {_COLUMNS}, j.earlier_successful FROM unnest(%(connections)s::uuid[]) AS c(id)
 CROSS JOIN LATERAL (
   SELECT * FROM sync_job WHERE connection_id = c.id ORDER BY sequence DESC LIMIT 1
 ) AS j
@@ -42,6 +43,10 @@ CROSS JOIN LATERAL (
 
 def _line(id_: UUID, connection_id: UUID, status: str, *more: Any) -> JobLine:
     return JobLine(id_, connection_id, _STATUS[status], *more)
+
+
+def _last(id_: UUID, connection_id: UUID, status: str, *more: Any) -> LastJob:
+    return LastJob(id_, connection_id, _STATUS[status], *more)
 
 
 async def newest(  # keyword options of one query
@@ -75,10 +80,10 @@ async def newest(  # keyword options of one query
 
 async def last(
     connection: AsyncConnection, connection_ids: Collection[UUID]
-) -> dict[UUID, JobLine]:
+) -> dict[UUID, LastJob]:
     """Return the newest job of each connection that has one."""
     if not connection_ids:
         return {}
     values = {"connections": list(connection_ids)}
-    found = await fetch(connection, _LAST, values, _line)
+    found = await fetch(connection, _LAST, values, _last)
     return {line.source_connection_id: line for line in found}

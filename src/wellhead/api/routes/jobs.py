@@ -6,9 +6,14 @@ from fastapi import Request, Response
 
 from wellhead.api.deps import Limit, Services, Tenant
 from wellhead.api.routing import AfterKey, SlashRouter, link_next
-from wellhead.api.schemas.jobs import EntityFailure, JobReport, SourceConnectionJob
+from wellhead.api.schemas.jobs import (
+    EntityFailure,
+    JobReport,
+    SourceConnectionJob,
+    lines_json,
+)
 from wellhead.domain.errors import NotFoundError
-from wellhead.domain.jobs import JobLine, JobStatus
+from wellhead.domain.jobs import JobStatus
 from wellhead.services import failures, runs
 
 router = SlashRouter(
@@ -23,11 +28,10 @@ async def list_jobs(
     parts: Services,
     tenant: Tenant,
     request: Request,
-    response: Response,
     limit: Limit = 100,
     before: UUID | None = None,
     status: JobStatus | None = None,
-) -> list[JobLine]:
+) -> Response:
     """List sync jobs, newest first; counts are live while a job runs.
 
     When there may be more, the Link header says where (`before` the last job).
@@ -35,9 +39,10 @@ async def list_jobs(
     found = await runs.list_runs(
         parts, tenant, source_connection_id, limit=limit, before=before, status=status
     )
+    response = Response(lines_json(found), media_type="application/json")
     if len(found) == limit:
         link_next(request, response, before=str(found[-1].id))
-    return found
+    return response
 
 
 @router.get("/{job_id}")

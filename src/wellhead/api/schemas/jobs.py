@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, model_validator
 
 from wellhead.api.schemas.times import Instant
 from wellhead.domain.errors import (
@@ -12,7 +12,7 @@ from wellhead.domain.errors import (
     FailureClass,
     FailureStage,
 )
-from wellhead.domain.jobs import JobMode, JobStatus, SyncJob
+from wellhead.domain.jobs import JobLine, JobMode, JobStatus, SyncJob
 from wellhead.store.failures import JobFailure
 
 MOST_DELETES = 2**62
@@ -94,6 +94,17 @@ class SourceConnectionJob(BaseModel):
             error_details=job.error_details,
             **_fields(job),
         )
+
+
+_LINES = TypeAdapter(list[JobLine])
+
+
+def lines_json(lines: list[JobLine]) -> bytes:
+    """Write lines as a list of SourceConnectionJob; they have its names and values.
+
+    Making models of what the ledger holds would cost as much as reading it.
+    """
+    return _LINES.dump_json(lines)
 
 
 class JobReport(SourceConnectionJob):
