@@ -157,6 +157,13 @@ REFUSED: list[Any] = [
         "Supported methods: ['direct']",
     ),
     (
+        {"redirect_uri": "https://app"},
+        {"short_name": "stub"},
+        400,
+        "Source stub does not support this authentication method. "
+        "Supported methods: ['direct']",
+    ),
+    (
         {},
         {"short_name": "own_client", **EARLY},
         400,

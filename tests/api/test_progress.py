@@ -276,6 +276,25 @@ async def test_a_database_that_is_away_ends_no_stream(
     assert told["inserted"] == 5
 
 
+async def test_a_reader_that_fails_as_nobody_expected_goes_on(
+    app: Any, key: str, job: str, set_job: Any, parts: Parts
+) -> None:
+    async with following(app, f"/sync/job/{job}/subscribe", key) as stream:
+        await stream.next()
+        await stream.next()
+        async with parts.db.begin() as connection:
+            await connection.execute(
+                text("ALTER TABLE sync_job DROP CONSTRAINT ck_sync_job_status")
+            )
+        await set_job(job, status="of a later program")
+        assert await stream.next() == {"type": "heartbeat", "database": "away"}
+        await set_job(job, status="running", inserted=5)
+        told = await stream.next()
+
+    assert told is not None
+    assert told["inserted"] == 5
+
+
 async def test_a_job_that_is_purged_ends_its_streams(
     app: Any, key: str, job: str, parts: Parts
 ) -> None:

@@ -73,37 +73,14 @@ async def test_what_is_too_much_is_refused_and_the_others_are_not(
 async def test_the_window_slides_and_what_was_refused_does_not_count() -> None:
     limits, who = RateLimits(2, window_seconds=1), uuid4()
 
-    first = await limits.count(who)
-    refused = [(await limits.count(who)).is_exceeded for _ in range(5)]
-    while (late := await limits.count(who)).is_exceeded:
+    first = limits.count(who)
+    refused = [(limits.count(who)).is_exceeded for _ in range(5)]
+    while (late := limits.count(who)).is_exceeded:
         assert late.reset - time.time() <= 1
         await asyncio.sleep(0.05)
 
     assert not first.is_exceeded
     assert refused == [False, True, True, True, True]
-
-
-async def test_of_many_at_once_no_more_than_allowed_pass() -> None:
-    limits, who = RateLimits(10), uuid4()
-
-    counted = await asyncio.gather(*(limits.count(who) for _ in range(50)))
-
-    assert sum(not one.is_exceeded for one in counted) == 10
-
-
-async def test_a_limiter_that_fails_lets_requests_pass(
-    app: Any, client: httpx.AsyncClient
-) -> None:
-    class Broken:
-        async def count(self, organization_id: object) -> object:
-            raise MemoryError(organization_id)
-
-    app.state.rate_limits = Broken()
-
-    response = await client.get("/sources")
-
-    assert response.status_code == 200
-    assert response.headers["RateLimit-Limit"] == "9999"
 
 
 async def test_without_keys_nobody_is_counted(parts: Parts) -> None:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 import standardwebhooks
 import svix.webhooks
+from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 from tests.bench import Bench
 from tests.receiver import Received, Receiver, answer, fine, hang, receiving
@@ -32,6 +33,7 @@ from wellhead.services.endpoints import Answer, Caller
 from wellhead.services.parts import Parts
 from wellhead.store import deliveries
 from wellhead.store.outbox import fan_out, write_event
+from wellhead.worker import outbox
 from wellhead.worker.deliver import Courier, deliver
 from wellhead.worker.outbox import publish, purge_messages
 
@@ -703,3 +705,84 @@ async def test_events_of_others_are_not_told(post: Post, receiver: Receiver) -> 
     await post.deliver()
 
     assert receiver.received == []
+
+
+async def test_an_endpoint_mended_during_its_last_failure_is_not_switched_off(
+    post: Post, receiver: Receiver
+) -> None:
+    subscription = await post.subscribe(receiver.url)
+    post.courier = replace(post.courier, schedule=())
+    await post.bench.execute(
+        "UPDATE subscription SET failing_since = now() - interval '9 days'"
+    )
+
+    async def fail_while_it_is_mended(_: Received) -> bytes:
+        await webhooks.change_subscription(
+            post.parts,
+            post.bench.organization_id,
+            subscription,
+            {"url": f"{receiver.url}/mended"},
+        )
+        return answer(500)
+
+    receiver.react = fail_while_it_is_mended
+    await post.happen()
+    await post.deliver()
+
+    found = (await post.detail(subscription)).subscription
+    assert (found.disabled, found.failing_since) == (False, None)
+
+
+async def test_two_publishers_queue_endpoints_in_the_same_order(
+    post: Post, receiver: Receiver
+) -> None:
+    for _ in range(6):
+        await post.subscribe(receiver.url)
+    await post.happen("one", "two")
+    async with post.parts.db.begin() as connection:
+        found = await fan_out(connection, at=post.parts.clock.now(), limit=9)
+    low, high = min(found.subscriptions), max(found.subscriptions)
+    has_low = asyncio.Event()
+
+    async def upwards() -> None:
+        async with post.parts.db.begin() as connection:
+            await post.parts.engine.defer(connection, Task.DELIVER, low)
+            has_low.set()
+            await asyncio.sleep(0.3)
+            await post.parts.engine.defer(connection, Task.DELIVER, high)
+
+    async def all_of_them() -> None:
+        await has_low.wait()
+        async with post.parts.db.begin() as connection:
+            await outbox.queue(
+                post.parts, connection, sorted(found.subscriptions, reverse=True)
+            )
+
+    await asyncio.gather(upwards(), all_of_them())
+
+
+async def test_recovering_and_publishing_the_same_message_do_not_block_each_other(
+    post: Post, receiver: Receiver
+) -> None:
+    subscription = await post.subscribe(receiver.url)
+    await post.happen()
+    one_event = "SELECT id FROM event WHERE event_type = 'collection.created'"
+    event_id = await post.bench.scalar(one_event)
+    ident = await post.bench.scalar("SELECT id FROM subscription")
+    since = post.parts.clock.now() - timedelta(days=1)
+
+    async with post.parts.db.begin() as connection:
+        await connection.execute(text(f"{one_event} FOR UPDATE"))
+        recovering = asyncio.create_task(post.recover(subscription, since=since))
+        await asyncio.sleep(0.5)  # it waits for the event
+        await connection.execute(
+            text(
+                "INSERT INTO delivery (event_id, subscription_id, next_attempt_at)"
+                " VALUES (:e, :s, now()) ON CONFLICT DO NOTHING"
+            ),
+            {"e": event_id, "s": ident},
+        )
+
+    assert await recovering in (0, 1)
+    await post.deliver()
+    assert await post.states() == ["delivered"]

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, text
 
 from wellhead.domain.errors import CredentialsError
 from wellhead.domain.items import Item, ScopeStart
@@ -315,3 +315,16 @@ async def test_what_is_due_is_found_by_an_index(scene) -> None:
     full, regular = plans
     assert "ix_source_connection_full_due" in full
     assert "ix_source_connection_due" in regular
+
+
+async def test_a_transaction_that_only_points_to_a_connection_does_not_hide_it(
+    scene, still_clock
+) -> None:
+    await schedule(scene, "0 * * * *")
+    still_clock.at = (await moments(scene)).next_run_at
+    async with scene.parts.db.begin() as connection:
+        # as a batch that inserts entities holds it
+        await connection.execute(
+            text("SELECT 1 FROM source_connection FOR KEY SHARE"),
+        )
+        assert await tick(scene.parts) == 1

@@ -16,12 +16,12 @@ EVERYTHING = {"BaseException", "Exception"}
 # file -> why each of its handlers may catch everything: an isolation boundary
 CATCHES_EVERYTHING: dict[str, list[str]] = {
     "api/around/bounds.py": ["whatever went wrong is answered and logged once"],
-    "api/around/rates.py": ["a limiter that fails refuses nobody"],
     "api/routes/search_legacy.py": ["told in the stream that has begun"],
     "services/checks.py": [
         "a connector's check is other people's code",
         "so is its close",
     ],
+    "services/progress.py": ["all who follow depend on one reader, which goes on"],
     "sources/connectors/git/repository.py": [
         "a half-made clone is removed, then the error goes on",
         "a half-written file is removed, then the error goes on",

@@ -38,7 +38,7 @@ async def _caller(
     ring = await _key_ring(request)
     caller = await ring.caller_of(request)
     request.state.organization_id = caller.organization_id
-    await count_request(request, caller)
+    count_request(request, caller)
     return caller
 
 

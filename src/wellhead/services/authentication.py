@@ -33,6 +33,7 @@ class OAuthBrowser:
     """Consent in a browser, perhaps with an OAuth client of the owner's own."""
 
     has_own_client: bool = False
+    has_redirect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def method_of(source: type[Source], given: Authentication | None) -> AuthMethod:
         case OAuthBrowser(has_own_client=True):
             method = AuthMethod.OAUTH_BYOC
         case OAuthBrowser() | None:
-            method = _unsaid(source)
+            method = _unsaid(source, given)
     if method is AuthMethod.OAUTH_BROWSER and source.info.needs_own_client:
         raise BadRequestError(
             f"Source {source.info.short_name} needs an OAuth client of your own: "
@@ -75,8 +76,10 @@ def method_of(source: type[Source], given: Authentication | None) -> AuthMethod:
     return method
 
 
-def _unsaid(source: type[Source]) -> AuthMethod:
+def _unsaid(source: type[Source], given: OAuthBrowser | None) -> AuthMethod:
     methods = source.info.auth_methods
+    if given is not None and given.has_redirect:
+        return AuthMethod.OAUTH_BROWSER
     if AuthMethod.OAUTH_BROWSER not in methods and not _needs_credentials(source):
         return AuthMethod.DIRECT
     return AuthMethod.OAUTH_BROWSER

@@ -4,11 +4,11 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import Context
 from dataclasses import dataclass, field
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from wellhead.services.parts import Parts
 from wellhead.store import progress as store
@@ -71,7 +71,10 @@ class ProgressFeed:
         self._followers.setdefault(job_id, set()).add(follower)
         self._wake.set()
         if self._reader is None or self._reader.done():
-            self._reader = asyncio.create_task(self._read(), name="progress")
+            # it outlives the request that began it, whose name is not to be in its logs
+            self._reader = asyncio.create_task(
+                self._read(), name="progress", context=Context()
+            )
         try:
             yield follower
         finally:
@@ -109,7 +112,7 @@ class ProgressFeed:
             seconds = self.poll_seconds
             try:
                 await self._read_once()
-            except (SQLAlchemyError, OSError) as error:
+            except Exception as error:  # noqa: BLE001  # those who follow all depend on it
                 log.warning("progress cannot be read", error=type(error).__name__)
                 self._say_away()
                 seconds = AWAY_SECONDS

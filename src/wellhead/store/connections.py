@@ -217,6 +217,6 @@ async def _take(
         .where(moment <= now, ~source_connection.c.is_deleting)
         .order_by(moment)
         .limit(limit)
-        .with_for_update(skip_locked=True, of=source_connection)
+        .with_for_update(key_share=True, skip_locked=True, of=source_connection)
     )
     return [_connection(row) for row in await connection.execute(query)]

@@ -27,6 +27,7 @@ def connect(url: str, *, pool_size: int = 10) -> AsyncEngine:
         max_overflow=pool_size,
         pool_pre_ping=True,
         pool_timeout=10,
+        hide_parameters=True,  # errors are logged and shown; what was stored is not
         connect_args={"connect_timeout": 5, "application_name": "wellhead"},
     )
 

@@ -141,11 +141,23 @@ _CLAIM = text(
 )
 
 
-async def hold(connection: AsyncConnection, subscription_id: UUID) -> bool:
-    """Lock the subscription before its deliveries, as everybody does; False if gone."""
-    query = select(subscription.c.id).where(subscription.c.id == subscription_id)
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an endpoint stands now, which may have changed while it was called."""
+
+    url: str
+    disabled: bool
+    failing_since: datetime | None
+
+
+async def hold(connection: AsyncConnection, subscription_id: UUID) -> Standing | None:
+    """Lock the subscription before its deliveries, as everybody does; None if gone."""
+    query = select(
+        subscription.c.url, subscription.c.disabled, subscription.c.failing_since
+    ).where(subscription.c.id == subscription_id)
     found = await connection.execute(query.with_for_update(key_share=True))
-    return found.one_or_none() is not None
+    row = found.one_or_none()
+    return None if row is None else Standing(*row)
 
 
 async def record(
@@ -252,6 +264,7 @@ async def recover(
     return result.rowcount
 
 
+# Events are locked before deliveries, as in `fan_out`, or each may wait for the other.
 _RECOVER = text(
     """
     INSERT INTO delivery AS d (event_id, subscription_id, next_attempt_at)
@@ -260,6 +273,7 @@ _RECOVER = text(
       AND e.event_type = ANY(s.event_types)
     WHERE s.id = :id AND e.created_at >= :since
       AND e.created_at <= coalesce(CAST(:until AS timestamptz), 'infinity')
+    FOR KEY SHARE OF e
     ON CONFLICT (event_id, subscription_id) DO UPDATE
       SET state = 'pending', attempts = 0, attempt_id = NULL,
         next_attempt_at = excluded.next_attempt_at

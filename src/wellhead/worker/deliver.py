@@ -141,10 +141,13 @@ async def _record(parts: Parts, to: Endpoint, outcomes: Sequence[Outcome]) -> No
     now = parts.clock.now()
     is_well = any(one.status is AttemptStatus.SUCCESS for one in outcomes)
     async with parts.db.begin() as connection:
-        if not await deliveries.hold(connection, to.subscription_id):
+        found = await deliveries.hold(connection, to.subscription_id)
+        if found is None:
             return
         for one in sorted(outcomes, key=lambda one: one.claimed.event_id):
             await deliveries.record(connection, to.subscription_id, one)
+        if found.disabled or found.url != to.url:
+            return  # somebody saw to it meanwhile: this says nothing about it now
         await deliveries.note_health(
             connection, to.subscription_id, is_well=is_well, at=now
         )
@@ -152,7 +155,7 @@ async def _record(parts: Parts, to: Endpoint, outcomes: Sequence[Outcome]) -> No
             one.status is AttemptStatus.FAILED and one.next_attempt_at is None
             for one in outcomes
         )
-        since = to.failing_since
+        since = found.failing_since
         if failed_for_good and not is_well and since and now - since >= GIVE_UP_AFTER:
             await _switch_off(parts, connection, to)
 

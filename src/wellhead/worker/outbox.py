@@ -23,21 +23,24 @@ async def publish(parts: Parts) -> int:
     while True:
         async with parts.db.begin() as connection:
             found = await outbox.fan_out(connection, at=parts.clock.now(), limit=EVENTS)
-            await _queue(parts, connection, found.subscriptions)
+            await queue(parts, connection, found.subscriptions)
         published += found.events
         if found.events < EVENTS:
             break
     async with parts.db.begin() as connection:
         due = await deliveries.due(connection, at=parts.clock.now())
-        await _queue(parts, connection, due)
+        await queue(parts, connection, due)
     return published
 
 
-async def _queue(
+async def queue(
     parts: Parts, connection: AsyncConnection, subscriptions: Sequence[UUID]
 ) -> None:
-    """Queue endpoints that are neither queued nor being worked on: one task each."""
-    for one in subscriptions:
+    """Queue endpoints that are neither queued nor being worked on: one task each.
+
+    In one order, or two publishers would wait for each other.
+    """
+    for one in sorted(subscriptions):
         if not await parts.engine.is_known(connection, Task.DELIVER, one):
             await parts.engine.defer(connection, Task.DELIVER, one)
 

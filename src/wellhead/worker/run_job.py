@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from uuid import UUID
 
+import psycopg
 import structlog
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
@@ -293,7 +294,7 @@ async def _fail(parts: Parts, job: SyncJob, turn: Turn, error: Exception) -> Non
             message, pauses = str(error), False
         case _:
             _log.error("job broke", job_id=str(job.id), exc_info=error)
-            message, pauses = f"unexpected {type(error).__name__}: {error}", False
+            message, pauses = _unexpected(error), False
     await endings.fail(
         parts,
         job,
@@ -302,3 +303,11 @@ async def _fail(parts: Parts, job: SyncJob, turn: Turn, error: Exception) -> Non
         category=category,
         pauses=pauses,
     )
+
+
+def _unexpected(error: Exception) -> str:
+    """Say what broke; the database's own words may repeat what was being stored."""
+    kind = type(error).__name__
+    if isinstance(error, SQLAlchemyError | psycopg.Error):
+        return f"unexpected {kind}; the worker's log says more"
+    return f"unexpected {kind}: {error}"

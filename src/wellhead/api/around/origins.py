@@ -23,6 +23,8 @@ EXPOSED = (
     "RateLimit-Reset",
     "Retry-After",
     "X-Request-ID",
+    "X-API-Deprecation",
+    "X-Feature-Removed",
     "X-Search-Fallback",
     "X-Total-Count",
 )

@@ -1,14 +1,11 @@
 """How much one organization may ask in a minute, counted by each API process."""
 
 import time
+from collections import defaultdict, deque
 from dataclasses import dataclass
 from uuid import UUID
 
-import structlog
 from fastapi import Request
-from limits import RateLimitItemPerSecond
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 
 from wellhead.api.auth import Caller
 from wellhead.domain.errors import RequestError
@@ -17,8 +14,6 @@ RATE = "rate"
 """Where the state of a request holds its organization's rate."""
 WINDOW_SECONDS = 60
 _UNLIMITED = ((b"ratelimit-limit", b"9999"), (b"ratelimit-remaining", b"9999"))
-
-log = structlog.get_logger(__name__)
 
 
 class RateLimitedError(RequestError):
@@ -45,34 +40,33 @@ class Rate:
 class RateLimits:
     """Counts requests of the last minute, by organization; none that was refused."""
 
-    def __init__(self, most: int, *, window_seconds: int = WINDOW_SECONDS) -> None:
-        self._most = most
-        self._item = RateLimitItemPerSecond(most, window_seconds)
-        self._window = MovingWindowRateLimiter(MemoryStorage())
+    def __init__(self, most: int, *, window_seconds: float = WINDOW_SECONDS) -> None:
+        self._most, self._seconds = most, window_seconds
+        self._asked: defaultdict[UUID, deque[float]] = defaultdict(deque)
 
-    async def count(self, organization_id: UUID) -> Rate:
+    def count(self, organization_id: UUID) -> Rate:
         """Count one request, unless there were too many already."""
-        who = str(organization_id)
-        is_allowed = await self._window.hit(self._item, who)
-        found = await self._window.get_window_stats(self._item, who)
+        asked, now = self._asked[organization_id], time.monotonic()
+        while asked and asked[0] <= now - self._seconds:
+            asked.popleft()
+        is_exceeded = len(asked) >= self._most
+        if not is_exceeded:
+            asked.append(now)
+        wait = asked[0] + self._seconds - now if is_exceeded else 0.0
         return Rate(
             most=self._most,
-            remaining=max(0, found.remaining) if is_allowed else 0,
-            reset=time.time() if is_allowed else found.reset_time,
-            is_exceeded=not is_allowed,
+            remaining=self._most - len(asked),
+            reset=time.time() + wait,
+            is_exceeded=is_exceeded,
         )
 
 
-async def count_request(request: Request, caller: Caller) -> None:
+def count_request(request: Request, caller: Caller) -> None:
     """Count what was asked with a key; RateLimitedError if it is too much."""
     limits: RateLimits | None = request.app.state.rate_limits
     if limits is None or caller.key is None:
         return
-    try:
-        rate = await limits.count(caller.organization_id)
-    except Exception as error:  # noqa: BLE001  # a limiter that fails refuses nobody
-        log.warning("requests are not counted", error=type(error).__name__)
-        return
+    rate = limits.count(caller.organization_id)
     request.state[RATE] = rate
     if rate.is_exceeded:
         seconds = max(0.0, rate.reset - time.time())

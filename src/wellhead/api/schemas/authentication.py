@@ -64,7 +64,9 @@ class OAuthBrowserAuthentication(_Variant):
 
     def meant(self) -> domain.Authentication:
         has_own_client = self.client_id or self.consumer_key
-        return domain.OAuthBrowser(has_own_client=bool(has_own_client))
+        return domain.OAuthBrowser(
+            has_own_client=bool(has_own_client), has_redirect=bool(self.redirect_uri)
+        )
 
 
 class AuthProviderAuthentication(_Variant):
