@@ -5,7 +5,7 @@ PY := .venv/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check -qq
 EDITABLES := -e . -e packages/wellhead-minilm
 CODE := src tests packages $(wildcard bench)
-PYTEST_WORKERS ?= 2
+PYTEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-dev demo serve test check fix bench soak model lock clean
@@ -92,7 +92,7 @@ lint: setup-dev
 # e2e tests kill processes and watch clocks, so they run by themselves
 test: setup-dev clients lint
 	$(PY) -m pytest tests -q -n $(PYTEST_WORKERS) --dist worksteal --ignore=tests/e2e --durations=20
-	$(PY) -m pytest tests/e2e -q -n 3 --dist loadfile --durations=20
+	$(PY) -m pytest tests/e2e -q -n $(PYTEST_WORKERS) --dist loadfile --durations=20
 
 fix: setup-dev
 	$(PY) -m ruff check --fix $(CODE)
