@@ -26,6 +26,7 @@ from wellhead.search.instant import search
 from wellhead.services import runs
 from wellhead.services.parts import Parts
 from wellhead.sources.base import Source, SourceInfo
+from wellhead.store.reading import Reader
 from wellhead.store.schema import collection, organization, source_connection
 from wellhead.store.secrets import Cipher
 from wellhead.sync.convert.converter import Converter
@@ -158,7 +159,7 @@ class Bench:
 
     async def search(self, query: str) -> list[SearchResult]:
         return await search(
-            self.parts.db,
+            self.parts.reads,
             self.parts.index,
             self.parts.embedder,
             InstantQuery(
@@ -217,8 +218,11 @@ async def bench(
     engine = JobEngine.at(database_url)
     await engine.open()
     index = await LanceIndex.open(tmp_path / "index")
+    reads = Reader(database_url)
+    await reads.open()
     parts = Parts(
         db=db,
+        reads=reads,
         engine=engine,
         index=index,
         embedder=NullEmbedder(),
@@ -242,6 +246,7 @@ async def bench(
     await converter.close()
     await index.close()
     await engine.close()
+    await reads.close()
 
 
 async def _rows(bench: Bench) -> None:

@@ -25,6 +25,7 @@ from wellhead.services import keys
 from wellhead.services.parts import Parts
 from wellhead.sources.registry import Registry
 from wellhead.store import organizations
+from wellhead.store.reading import Reader
 from wellhead.store.schema import sync_job
 from wellhead.store.secrets import Cipher
 
@@ -38,8 +39,11 @@ async def parts(
     engine = JobEngine.at(database_url)
     await engine.open()
     index = await LanceIndex.open(tmp_path / "index")
+    reads = Reader(database_url)
+    await reads.open()
     yield Parts(
         db=db,
+        reads=reads,
         engine=engine,
         index=index,
         embedder=NullEmbedder(),
@@ -47,6 +51,7 @@ async def parts(
         cipher=Cipher([Cipher.new_key()]),
         clock=still_clock,
     )
+    await reads.close()
     await index.close()
     await engine.close()
 
@@ -159,8 +164,7 @@ def put_entity(parts: Parts) -> PutEntity:
         collection_id, version, job_id = await _commit(
             parts,
             UUID(connection_id),
-            name,
-            entity_type,
+            (entity_type, name, len(texts)),
             {
                 "name": name,
                 "breadcrumbs": [list(astuple(step)) for step in breadcrumbs],
@@ -191,16 +195,20 @@ def put_entity(parts: Parts) -> PutEntity:
 
 
 async def _commit(
-    parts: Parts, connection_id: UUID, name: str, kind: str, meta: dict[str, Any]
+    parts: Parts,
+    connection_id: UUID,
+    what: tuple[str, str, int],
+    meta: dict[str, Any],
 ) -> tuple[UUID, int, UUID]:
     """Return the collection, the version and the job of what was written."""
+    kind, name, chunk_count = what
     async with parts.db.begin() as connection:
         written = await connection.execute(
             text(
                 "INSERT INTO entity (connection_id, entity_key, scope, type, source_id,"
                 " content_hash, meta_hash, pipeline_fingerprint, version, chunk_count,"
                 " updated_by, seen_generation, committed_at, meta) VALUES (:c, :k, '',"
-                " :t, :i, 'x', 'x', '1', nextval('version_seq'), 1, :j, 1, now(),"
+                " :t, :i, 'x', 'x', '1', nextval('version_seq'), :n, :j, 1, now(),"
                 " CAST(:m AS jsonb)) RETURNING (SELECT collection_id FROM"
                 " source_connection WHERE id = connection_id), version, updated_by"
             ),
@@ -209,6 +217,7 @@ async def _commit(
                 "k": entity_key(kind, name),
                 "t": kind,
                 "i": name,
+                "n": chunk_count,
                 "j": uuid4(),
                 "m": json.dumps(meta),
             },

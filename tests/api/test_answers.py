@@ -1,13 +1,17 @@
 """What holds for every route: slashes, errors, sizes, headers, health."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from wellhead.api.application import create_app
+from wellhead.api.auth import KeyRing
 from wellhead.services.parts import Parts
 from wellhead.store.database import connect
+from wellhead.store.reading import Reader
 
 
 async def test_every_path_answers_with_and_without_a_slash(
@@ -29,6 +33,7 @@ async def test_the_schema_lists_each_path_once(client: httpx.AsyncClient) -> Non
     schema = (await client.get("/openapi.json")).json()
 
     assert not [path for path in schema["paths"] if path.endswith("/")]
+    assert not [path for path, methods in schema["paths"].items() if "head" in methods]
     assert "/source-connections/{source_connection_id}/jobs" in schema["paths"]
     assert "/collections/count" not in schema["paths"]
 
@@ -94,34 +99,50 @@ async def test_text_that_cannot_be_stored_is_invalid(
 async def test_a_database_that_is_away_says_when_to_come_back(
     parts: Parts, key: str
 ) -> None:
-    gone = connect("postgresql://nobody@127.0.0.1:1/nothing")
-    away = create_app(
-        Parts(
-            db=gone,
-            engine=parts.engine,
-            index=parts.index,
-            embedder=parts.embedder,
-            sources=parts.sources,
-            cipher=parts.cipher,
-            clock=parts.clock,
-        ),
-        auth=True,
-    )
+    nowhere = "postgresql://nobody@127.0.0.1:1/nothing"
+    gone = connect(nowhere)
+    reads = Reader(nowhere, wait_seconds=0.2)
+    await reads.open()
+    away = create_app(replace(parts, db=gone, reads=reads), auth=True)
     transport = httpx.ASGITransport(away, raise_app_exceptions=False)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://w", headers={"x-api-key": key}
     ) as asking:
         response = await asking.get("/collections")
         ready = await asking.get("/health/ready")
+        app_state: Any = away.state
+        app_state.key_ring = KeyRing(parts, is_required=True)
+        listed = await asking.get("/collections")
         alive = await asking.get("/health/live")
     await gone.dispose()
+    await reads.close()
 
-    assert response.status_code == 503
+    assert response.status_code == listed.status_code == 503
     assert int(response.headers["Retry-After"]) > 0
     assert ready.status_code == 503
     assert ready.json()["status"] == "not_ready"
     assert ready.json()["checks"]["postgres"]["status"] == "down"
     assert alive.json() == {"status": "alive"}
+
+
+@pytest.mark.parametrize("state", ["40P01", "40001"])
+async def test_who_lost_to_another_request_is_told_to_ask_again_at_once(
+    app: Any, parts: Parts, client: httpx.AsyncClient, state: str
+) -> None:
+    lose = f"DO $$ BEGIN RAISE EXCEPTION 'lost' USING ERRCODE = '{state}'; END $$"
+
+    async def lost() -> None:
+        async with parts.db.begin() as connection:
+            await connection.execute(text(lose))
+
+    app.add_api_route("/lost", lost)
+
+    response = await client.get("/lost")
+
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "1"
+    assert "try again" in response.json()["detail"]
+    assert "database" not in response.json()["detail"]
 
 
 async def test_health_needs_no_key(anyone: httpx.AsyncClient) -> None:

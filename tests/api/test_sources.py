@@ -1,5 +1,7 @@
 """The catalogue of sources."""
 
+from dataclasses import replace
+
 import httpx
 
 from wellhead.api.application import create_app
@@ -115,16 +117,7 @@ async def test_demo_sources_are_served_only_when_registered(
     assert {"stub", "timed", "file_system"} <= names
 
     plain = create_app(
-        type(parts)(
-            db=parts.db,
-            engine=parts.engine,
-            index=parts.index,
-            embedder=parts.embedder,
-            sources=Registry.load(include_demo=False),
-            cipher=parts.cipher,
-            clock=parts.clock,
-        ),
-        auth=True,
+        replace(parts, sources=Registry.load(include_demo=False)), auth=True
     )
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(plain),

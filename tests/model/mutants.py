@@ -45,11 +45,8 @@ MUTANTS = (
     Mutant(
         "no fence: whoever wakes up may write",
         "store/jobs.py",
-        "                sync_job.c.fence == job.fence,\n"
-        "                sync_job.c.status.in_([status.value for status in allowed]),\n"
-        "            )\n            .with_for_update()",
-        "                sync_job.c.status.in_([status.value for status in allowed]),\n"
-        "            )\n            .with_for_update()",
+        " AND fence = %(fence)s AND status = ANY(%(allowed)s)\n    FOR UPDATE",
+        " AND status = ANY(%(allowed)s)\n    FOR UPDATE",
     ),
     Mutant(
         "the hash is stored although the append failed",
@@ -137,14 +134,14 @@ MUTANTS = (
     Mutant(
         "a search opens the index before it has its snapshot",
         "search/instant.py",
-        "            async with snapshot(db) as connection:\n"
-        "                return await _answer(connection, index, query, vector)\n",
-        "            reader = await index.reader(query.collection_id)\n"
+        "            async with reader.snapshot() as reads:\n"
+        "                return await _answer(reads, index, query, vector)\n",
+        "            early = await index.reader(query.collection_id)\n"
         "            class Early:\n"
         "                async def reader(self, _):\n"
-        "                    return reader\n"
-        "            async with snapshot(db) as connection:\n"
-        "                return await _answer(connection, Early(), query, vector)\n",
+        "                    return early\n"
+        "            async with reader.snapshot() as reads:\n"
+        "                return await _answer(reads, Early(), query, vector)\n",
     ),
     Mutant(
         "a paused writer's late append is not looked for again",

@@ -1,14 +1,14 @@
-"""The connection to PostgreSQL: time zone, snapshots, psycopg below, and going away."""
+"""The connection to PostgreSQL: time zone, psycopg below, and going away."""
 
 import psycopg
 import pytest
 from psycopg import AsyncConnection as RawConnection
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from wellhead.app.postgres import EmbeddedPostgres
-from wellhead.store.database import connect, is_gone, raw, snapshot
+from wellhead.store.database import connect, is_gone, raw
 
 ADD = text("INSERT INTO setting (name, value) VALUES (:name, 'x')")
 COUNT = text("SELECT count(*) FROM setting WHERE value = 'x'")
@@ -34,31 +34,6 @@ async def test_a_transaction_that_fails_leaves_nothing(db: AsyncEngine) -> None:
 
     async with db.begin() as connection:
         assert await connection.scalar(COUNT) == 0
-
-
-async def test_a_snapshot_sees_one_moment_from_when_it_opens(db: AsyncEngine) -> None:
-    async with snapshot(db) as reading:
-        async with db.begin() as writing:
-            await writing.execute(ADD, {"name": "a"})
-        seen = await reading.scalar(COUNT)
-
-    async with snapshot(db) as reading:
-        assert (seen, await reading.scalar(COUNT)) == (0, 1)
-
-
-async def test_a_snapshot_cannot_write_and_its_connection_can_afterwards(
-    database_url: str,
-) -> None:
-    engine = connect(database_url, pool_size=1)
-    with pytest.raises(InternalError, match="read-only"):
-        async with snapshot(engine) as reading:
-            await reading.execute(ADD, {"name": "a"})
-
-    async with engine.begin() as writing:
-        await writing.execute(ADD, {"name": "a"})
-        isolation = await writing.scalar(text("SHOW transaction_isolation"))
-    await engine.dispose()
-    assert isolation == "read committed"
 
 
 async def test_raw_writes_in_the_same_transaction(db: AsyncEngine) -> None:

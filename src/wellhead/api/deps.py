@@ -25,30 +25,32 @@ async def _key_ring(request: Request) -> KeyRing:
     return ring
 
 
-async def _caller(
-    request: Request,
-    _key: Annotated[
-        str | None,
-        Security(
-            APIKeyHeader(name="x-api-key", scheme_name="ApiKeyAuth", auto_error=False)
-        ),
-    ],
-) -> Caller:
-    # not by Depends: each one costs every request more than what it does here
-    ring = await _key_ring(request)
-    caller = await ring.caller_of(request)
-    request.state.organization_id = caller.organization_id
-    count_request(request, caller)
+_KeyHeader = Annotated[
+    str | None,
+    Security(
+        APIKeyHeader(name="x-api-key", scheme_name="ApiKeyAuth", auto_error=False)
+    ),
+]
+"""Only tells the document that a key is asked for; Bearer keys are taken, too."""
+
+
+async def _caller_of(request: Request) -> Caller:
+    # called, not depended on: each dependency costs every request more than this does
+    state = request.state
+    if not hasattr(state, "caller"):
+        state.caller = await request.app.state.key_ring.caller_of(request)
+        state.organization_id = state.caller.organization_id
+        count_request(request, state.caller)
+    caller: Caller = state.caller
     return caller
 
 
-async def _organization(caller: Annotated[Caller, Depends(_caller)]) -> UUID:
-    return caller.organization_id
+async def _organization(request: Request, _key: _KeyHeader) -> UUID:
+    return (await _caller_of(request)).organization_id
 
 
-async def _acting(
-    request: Request, caller: Annotated[Caller, Depends(_caller)]
-) -> Parts:
+async def _acting(request: Request, _key: _KeyHeader) -> Parts:
+    caller = await _caller_of(request)
     return replace(await _parts(request), actor=caller.actor)
 
 

@@ -1,13 +1,13 @@
 """A collection: where connections put what they sync, and what search asks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from wellhead.domain.connections import ConnectionStatus
+from wellhead.domain.connections import ConnectionStatus, Member
 
 
 class CollectionStatus(StrEnum):
@@ -32,25 +32,44 @@ class Collection:
     modified_at: datetime
     sync_config: dict[str, Any] | None = None
     is_deleting: bool = False
-    sources: tuple[tuple[str, str], ...] = field(default=())
-    """(short_name, name) of every connection, filled in lists only."""
     status: CollectionStatus = CollectionStatus.NEEDS_SOURCE
 
 
-def collection_status(
-    connections: Sequence[tuple[ConnectionStatus, bool]],
-) -> CollectionStatus:
-    """Derive the status from (status, has ever run) of each connection."""
-    authenticated = [
-        (status, has_run)
-        for status, has_run in connections
-        if status is not ConnectionStatus.PENDING_AUTH
-    ]
-    if not authenticated:
+@dataclass(frozen=True, slots=True)
+class MemberLine:
+    """A connection as its collection shows it."""
+
+    short_name: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionLine:
+    """A collection as lists show it; its names and values are those of the answer."""
+
+    name: str
+    readable_id: str
+    id: UUID
+    sync_config: dict[str, Any] | None
+    created_at: datetime
+    modified_at: datetime
+    organization_id: UUID
+    vector_size: int
+    embedding_model_name: str
+    created_by_email: None
+    modified_by_email: None
+    status: CollectionStatus
+    source_connection_summaries: list[MemberLine]
+
+
+def collection_status(members: Sequence[Member]) -> CollectionStatus:
+    """Derive the status from the connections that can be used."""
+    usable = [one for one in members if one.status is not ConnectionStatus.PENDING_AUTH]
+    if not usable:
         return CollectionStatus.NEEDS_SOURCE
     failed = (ConnectionStatus.ERROR, ConnectionStatus.NEEDS_REAUTH)
-    if any(has_run and status not in failed for status, has_run in authenticated):
+    if any(one.ever_ran and one.status not in failed for one in usable):
         return CollectionStatus.ACTIVE
-    if all(status in failed for status, _ in authenticated):
+    if all(one.status in failed for one in usable):
         return CollectionStatus.ERROR
     return CollectionStatus.NEEDS_SOURCE

@@ -1,5 +1,6 @@
 """A source connection: one customer's configured source, and its status."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -7,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from wellhead.domain.errors import CREDENTIALS
-from wellhead.domain.jobs import JobLine, JobStatus, SyncJob
+from wellhead.domain.jobs import JobLine, JobStatus
 
 
 class ConnectionStatus(StrEnum):
@@ -62,17 +63,86 @@ class SourceConnection:
     """So long the full run that is due waits for the job that is open."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionLine:
+    """A connection as lists show it; its names and values are those of the answer."""
+
+    id: UUID
+    name: str
+    short_name: str
+    readable_collection_id: str
+    created_at: datetime
+    modified_at: datetime
+    is_authenticated: bool
+    entity_count: int
+    federated_search: bool
+    auth_method: str
+    status: ConnectionStatus
+
+
+@dataclass(frozen=True, slots=True)
+class RunTotals:
+    """How many jobs a connection ever had, and how they ended."""
+
+    total: int
+    successful: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionDetails:
+    """A connection with everything that is shown of it."""
+
+    connection: SourceConnection
+    last_job: JobLine | None
+    totals: RunTotals
+    entity_types: Mapping[str, tuple[int, datetime]]
+    """By type: how many can be searched, and when the last one was committed."""
+    deletes_held: Mapping[str, int]
+    """By scope: deletes that wait for a second listing or a person's word."""
+    next_run: datetime | None = None
+    """What its cron names next; it starts a little later."""
+
+    @property
+    def status(self) -> ConnectionStatus:
+        last = self.last_job
+        return connection_status(
+            is_authenticated=self.connection.is_authenticated,
+            last_status=None if last is None else last.status,
+            error_category=None if last is None else last.error_category,
+        )
+
+    @property
+    def needs_its_owner(self) -> bool:
+        """Tell whether the last job failed for a reason that its owner can mend."""
+        return self.last_job is not None and self.last_job.error_category is not None
+
+    @property
+    def has_sync(self) -> bool:
+        """Tell whether it ever ran or is to run by itself."""
+        return self.last_job is not None or self.connection.schedule_cron is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a collection shows of a connection, and what its own status follows from."""
+
+    short_name: str
+    name: str
+    status: ConnectionStatus
+    ever_ran: bool
+    """Whether a job completed or is being worked on."""
+
+
 def connection_status(
-    connection: SourceConnection, last_job: SyncJob | JobLine | None
+    *, is_authenticated: bool, last_status: str | None, error_category: str | None
 ) -> ConnectionStatus:
-    """Derive the status in the order the public contract fixes."""
-    if not connection.is_authenticated:
+    """Derive the status from the last job, in the order the public contract fixes."""
+    if not is_authenticated:
         return ConnectionStatus.PENDING_AUTH
-    if last_job is None:
-        return ConnectionStatus.ACTIVE
-    if last_job.status in (JobStatus.RUNNING, JobStatus.CANCELLING):
+    if last_status in (JobStatus.RUNNING, JobStatus.CANCELLING):
         return ConnectionStatus.SYNCING
-    if last_job.status is JobStatus.FAILED:
-        needs_reauth = last_job.error_category in CREDENTIALS
+    if last_status == JobStatus.FAILED:
+        needs_reauth = error_category in CREDENTIALS
         return ConnectionStatus.NEEDS_REAUTH if needs_reauth else ConnectionStatus.ERROR
     return ConnectionStatus.ACTIVE

@@ -117,21 +117,9 @@ class JobLine:
     entities_deleted: int
     entities_failed: int
     error: str | None
+    """Shown of a failed job only, like its category."""
     error_category: str | None
     error_details: dict[str, Any] | None
-
-
-@dataclass(frozen=True, slots=True)
-class LastJob(JobLine):
-    """The newest job of a connection, and what it tells of those before it."""
-
-    earlier_successful: int
-
-    @property
-    def ever_ran(self) -> bool:
-        """Whether this or an earlier job completed, or this one is being worked on."""
-        at_work = (JobStatus.COMPLETED, JobStatus.RUNNING, JobStatus.CANCELLING)
-        return self.earlier_successful > 0 or self.status in at_work
 
 
 def seconds_between(start: datetime | None, end: datetime | None) -> float | None:

@@ -4,8 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
 from wellhead.domain.chunks import Hit, Vectors
 from wellhead.domain.entities import Access, Breadcrumb
 from wellhead.domain.errors import (
@@ -18,7 +16,7 @@ from wellhead.domain.ports import Embedder, Index, IndexReader, Scope
 from wellhead.domain.search import InstantQuery, SearchResult, Strategy
 from wellhead.search.fuse import Leg, fuse
 from wellhead.search.verify import Chunk, Verifier, chunk_of, entity_of
-from wellhead.store.database import snapshot
+from wellhead.store.reading import Reader, Snapshot
 from wellhead.store.visible import VisibleEntity, hidden, visible_entities
 
 TIMEOUT_SECONDS = 30
@@ -33,7 +31,7 @@ Ranked = list[tuple[Hit, float]]
 
 
 async def search(
-    db: AsyncEngine, index: Index, embedder: Embedder, query: InstantQuery
+    reader: Reader, index: Index, embedder: Embedder, query: InstantQuery
 ) -> list[SearchResult]:
     """Return one page of the chunks that answer best (sync protocol, section 10).
 
@@ -45,8 +43,8 @@ async def search(
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             vector = await _vector(embedder, query)
-            async with snapshot(db) as connection:
-                return await _answer(connection, index, query, vector)
+            async with reader.snapshot() as reads:
+                return await _answer(reads, index, query, vector)
     except TimeoutError as error:
         raise UnavailableError(
             f"The search took longer than {TIMEOUT_SECONDS} seconds"
@@ -70,22 +68,22 @@ async def _vector(embedder: Embedder, query: InstantQuery) -> Vectors | None:
 
 
 async def _answer(
-    connection: AsyncConnection,
+    reads: Snapshot,
     index: Index,
     query: InstantQuery,
     vector: Vectors | None,
 ) -> list[SearchResult]:
-    connections, jobs = await hidden(connection, query.collection_id)
+    connections, jobs = await hidden(reads, query.collection_id)
     # only after the snapshot: the index then holds all that the snapshot calls live
     reader = await index.reader(query.collection_id)
     scope = Scope(query.filter, connections, jobs)
-    verifier = Verifier(connection, query.collection_id, query.viewer)
+    verifier = Verifier(reads, query.collection_id, query.viewer)
     depths = _depths(query.offset + query.limit)
     asks = _asks(reader, query, vector, scope)
     legs = await _together([_verified(ask, verifier, depths[-1]) for ask in asks])
     ranked = _fused(legs, depths) if len(legs) > 1 else _as_scored(legs[0])
     page = ranked[query.offset : query.offset + query.limit]
-    rows = await visible_entities(connection, {entity_of(hit) for hit, _ in page})
+    rows = await visible_entities(reads, {entity_of(hit) for hit, _ in page})
     return [_result(hit, score, rows[entity_of(hit)]) for hit, score in page]
 
 

@@ -4,9 +4,8 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from wellhead.domain.chunks import Hit
+from wellhead.store.reading import Reads
 from wellhead.store.visible import EntityId, verified_versions
 
 Chunk = tuple[int, int]
@@ -16,10 +15,8 @@ Chunk = tuple[int, int]
 class Verifier:
     """Remembers which version of each entity may be shown in one search."""
 
-    def __init__(
-        self, connection: AsyncConnection, collection_id: UUID, viewer: str | None
-    ) -> None:
-        self._connection = connection
+    def __init__(self, reads: Reads, collection_id: UUID, viewer: str | None) -> None:
+        self._reads = reads
         self._collection_id = collection_id
         self._viewer = viewer
         self._versions: dict[EntityId, int | None] = {}
@@ -45,7 +42,7 @@ class Verifier:
         if not unknown:
             return
         found = await verified_versions(
-            self._connection, self._collection_id, unknown, viewer=self._viewer
+            self._reads, self._collection_id, unknown, viewer=self._viewer
         )
         self._versions |= {entity: found.get(entity) for entity in unknown}
 

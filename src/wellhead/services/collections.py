@@ -3,7 +3,6 @@
 import re
 import secrets
 import string
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -13,16 +12,26 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.audit import Action, Subject
-from wellhead.domain.collections import Collection, collection_status
-from wellhead.domain.connections import connection_status
+from wellhead.domain.collections import (
+    Collection,
+    CollectionLine,
+    collection_status,
+)
 from wellhead.domain.errors import BadRequestError, NotFoundError
 from wellhead.domain.events import EventType
 from wellhead.engine.procrastinate import Task
 from wellhead.services import runs
 from wellhead.services.parts import Parts
-from wellhead.store import audit_log, connections, job_lines, outbox
+from wellhead.store import (
+    audit_log,
+    collection_lines,
+    connection_lines,
+    connections,
+    outbox,
+)
 from wellhead.store import collections as store
 from wellhead.store.locks import Lock
+from wellhead.store.reading import InTransaction
 
 _ALPHABET = string.ascii_lowercase + string.digits
 _SUFFIX_CHARACTERS = 6
@@ -78,18 +87,17 @@ async def get_collection(
     """Return it with its status; NotFoundError if it is not theirs."""
     async with parts.db.connect() as connection:
         found = await _find(connection, organization_id, readable_id)
-        return (await _with_status(connection, [found]))[0]
+        return await _with_status(connection, found)
 
 
 async def find_collection_id(
     parts: Parts, organization_id: UUID, readable_id: str
 ) -> UUID:
     """Return its id, for search; the message is the one that searches give."""
-    async with parts.db.connect() as connection:
-        found = await store.find(connection, organization_id, readable_id)
+    found = await collection_lines.find_id(parts.reads, organization_id, readable_id)
     if found is None:
         raise NotFoundError(f"Collection '{readable_id}' not found")
-    return found.id
+    return found
 
 
 async def list_collections(
@@ -99,29 +107,29 @@ async def list_collections(
     skip: int,
     limit: int,
     search: str | None,
-) -> list[Collection]:
+) -> list[CollectionLine]:
     """List collections, newest first, each with its status and its sources."""
-    async with parts.db.connect() as connection:
-        found = await store.page(
-            connection, organization_id, skip=skip, limit=limit, search=search
-        )
-        return await _with_status(connection, found)
+    return await collection_lines.page(
+        parts.reads, organization_id, skip=skip, limit=limit, search=search
+    )
 
 
 async def count_collections(
     parts: Parts, organization_id: UUID, *, search: str | None
 ) -> int:
-    async with parts.db.connect() as connection:
-        return await store.count(connection, organization_id, search=search)
+    return await collection_lines.count(parts.reads, organization_id, search=search)
 
 
 async def change_collection(
     parts: Parts, organization_id: UUID, readable_id: str, values: Mapping[str, Any]
 ) -> Collection:
-    """Write `name` or `sync_config`; no values change nothing."""
+    """Write `name` or `sync_config`; what is so already changes nothing."""
     now = parts.clock.now()
     async with parts.db.begin() as connection:
         found = await _find(connection, organization_id, readable_id, lock=Lock.CHANGE)
+        values = {
+            name: new for name, new in values.items() if new != getattr(found, name)
+        }
         if values:
             await store.change(connection, found.id, values, at=now)
             found = replace(found, **values, modified_at=now)
@@ -133,7 +141,7 @@ async def change_collection(
                 Action.COLLECTION_CHANGED,
                 fields=sorted(values),
             )
-        return (await _with_status(connection, [found]))[0]
+        return await _with_status(connection, found)
 
 
 async def delete_collection(
@@ -143,7 +151,7 @@ async def delete_collection(
     now = parts.clock.now()
     async with parts.db.begin() as connection:
         found = await _find(connection, organization_id, readable_id, lock=Lock.CHANGE)
-        [before] = await _with_status(connection, [found])
+        before = await _with_status(connection, found)
         await store.mark_deleting(connection, found, at=now)
         for one in await connections.in_collections(
             connection, [found.id], lock=Lock.CHANGE
@@ -170,32 +178,9 @@ async def _find(
     return found
 
 
-async def _with_status(
-    connection: AsyncConnection, found: list[Collection]
-) -> list[Collection]:
-    """Fill in what follows from the connections, with two queries for all."""
-    members = await connections.in_collections(connection, [one.id for one in found])
-    ids = [member.id for member in members]
-    last = await job_lines.last(connection, ids)
-    ran = {of for of, line in last.items() if line.ever_ran}
-    by_collection = defaultdict(list)
-    for member in members:
-        by_collection[member.collection_id].append(member)
-    return [
-        replace(
-            one,
-            status=collection_status(
-                [
-                    (connection_status(member, last.get(member.id)), member.id in ran)
-                    for member in by_collection[one.id]
-                ]
-            ),
-            sources=tuple(
-                (member.short_name, member.name) for member in by_collection[one.id]
-            ),
-        )
-        for one in found
-    ]
+async def _with_status(connection: AsyncConnection, found: Collection) -> Collection:
+    members = await connection_lines.members(InTransaction(connection), [found.id])
+    return replace(found, status=collection_status(members[found.id]))
 
 
 async def _tell(

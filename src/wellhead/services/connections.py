@@ -1,7 +1,6 @@
 """Source connections: create, find, change, delete."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypedDict
 from uuid import UUID, uuid4
@@ -12,13 +11,12 @@ from wellhead.domain.audit import Action
 from wellhead.domain.collections import Collection
 from wellhead.domain.connections import (
     AuthMethod,
-    ConnectionStatus,
+    ConnectionDetails,
+    ConnectionLine,
     SourceConnection,
-    connection_status,
 )
 from wellhead.domain.errors import BadRequestError, ConflictError, NotFoundError
 from wellhead.domain.events import EventType
-from wellhead.domain.jobs import JobStatus, SyncJob
 from wellhead.engine.procrastinate import Task
 from wellhead.services import audit_log, runs, schedules
 from wellhead.services.authentication import (
@@ -33,10 +31,10 @@ from wellhead.services.parts import Parts
 from wellhead.services.schedules import Schedule
 from wellhead.services.validation import valid_config, valid_credentials
 from wellhead.sources.base import Source
-from wellhead.store import collections, job_lines, jobs, ledger, outbox, scopes
+from wellhead.store import collections, connection_details, connection_lines, outbox
 from wellhead.store import connections as store
-from wellhead.store.jobs import RunTotals
 from wellhead.store.locks import Lock
+from wellhead.store.reading import InTransaction, Reads
 
 LONGEST_NAME = 42
 
@@ -63,46 +61,6 @@ class ConnectionChange(TypedDict, total=False):
     config: dict[str, Any]
     schedule: Schedule
     credentials: dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionDetails:
-    """A connection with everything that is shown of it."""
-
-    connection: SourceConnection
-    last_job: SyncJob | None
-    totals: RunTotals
-    entity_types: Mapping[str, tuple[int, datetime]]
-    next_run: datetime | None = None
-    """What its cron names next; it starts a little later."""
-    deletes_held: Mapping[str, int] = field(default_factory=dict)
-    """By scope: deletes that wait for a second listing or a person's word."""
-
-    @property
-    def status(self) -> ConnectionStatus:
-        return connection_status(self.connection, self.last_job)
-
-    @property
-    def needs_its_owner(self) -> bool:
-        """Tell whether the last job failed for a reason that its owner can mend."""
-        last = self.last_job
-        if last is None or last.status is not JobStatus.FAILED:
-            return False
-        return last.error_category is not None
-
-    @property
-    def has_sync(self) -> bool:
-        """Tell whether it ever ran or is to run by itself."""
-        return self.last_job is not None or self.connection.schedule_cron is not None
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionSummary:
-    """A connection as one line of a list."""
-
-    connection: SourceConnection
-    status: ConnectionStatus
-    entity_count: int
 
 
 async def create_connection(
@@ -152,7 +110,9 @@ async def create_connection(
         )
         if new.sync_immediately is not False:
             await runs.enqueue_run(parts, connection, created)
-        return await _details(parts, connection, created)
+        return await _details(
+            parts, InTransaction(connection), organization_id, created.id
+        )
 
 
 def _refuse_early_run(method: AuthMethod, *, sync_immediately: bool | None) -> None:
@@ -190,18 +150,15 @@ async def _collection(
 async def get_connection(
     parts: Parts, organization_id: UUID, connection_id: UUID
 ) -> ConnectionDetails:
-    async with parts.db.connect() as connection:
-        found = await _find(connection, organization_id, connection_id)
-        return await _details(parts, connection, found)
+    return await _details(parts, parts.reads, organization_id, connection_id)
 
 
 async def check_confirmation(
     parts: Parts, organization_id: UUID, connection_id: UUID, confirmed: int
 ) -> None:
     """Refuse to confirm fewer deletes than are held: they would be held again."""
-    async with parts.db.connect() as connection:
-        await _find(connection, organization_id, connection_id)
-        held = sum((await scopes.held_now(connection, connection_id)).values())
+    found = await _details(parts, parts.reads, organization_id, connection_id)
+    held = sum(found.deletes_held.values())
     if confirmed < held:
         raise ConflictError(
             f"{held} deletes are held, so {confirmed} confirms nothing: "
@@ -216,37 +173,32 @@ async def list_connections(
     skip: int,
     limit: int,
     readable_collection_id: str | None,
-) -> list[ConnectionSummary]:
-    """List connections, newest first, with three queries for all."""
-    async with parts.db.connect() as connection:
-        found = await store.page(
-            connection,
-            organization_id,
-            skip=skip,
-            limit=limit,
-            readable_collection_id=readable_collection_id,
-        )
-        ids = [one.id for one in found]
-        last = await job_lines.last(connection, ids)
-        counts = await ledger.entity_counts(connection, ids)
-    return [
-        ConnectionSummary(
-            one, connection_status(one, last.get(one.id)), counts.get(one.id, 0)
-        )
-        for one in found
-    ]
+) -> list[ConnectionLine]:
+    """List connections, newest first."""
+    return await connection_lines.page(
+        parts.reads,
+        organization_id,
+        skip=skip,
+        limit=limit,
+        readable_collection_id=readable_collection_id,
+    )
 
 
 async def change_connection(
     parts: Parts, organization_id: UUID, connection_id: UUID, change: ConnectionChange
 ) -> ConnectionDetails:
-    """Write what is given; new credentials or a new config also end a pause."""
+    """Write what differs; credentials or a config, new or not, also end a pause."""
     now = parts.clock.now()
     async with parts.db.begin() as connection:
         found = await _find(
             connection, organization_id, connection_id, lock=Lock.CHANGE
         )
         values = _changed_columns(parts, found, change, at=now)
+        if not values and "credentials" not in change:
+            return await _details(
+                parts, InTransaction(connection), organization_id, connection_id
+            )
+        # the same credentials are written again: nobody is told which were right
         if "credentials" in change:
             await store.save_credential(
                 connection,
@@ -263,7 +215,9 @@ async def change_connection(
             Action.CONNECTION_CHANGED,
             fields=sorted(change),
         )
-        return await _details(parts, connection, changed)
+        return await _details(
+            parts, InTransaction(connection), organization_id, connection_id
+        )
 
 
 def _changed_columns(
@@ -289,10 +243,12 @@ def _changed_columns(
             values["needs_full"] = True
     if "schedule" in change:
         cron = _changed_cron(source, change["schedule"], at=at)
-        values |= schedules.first_moments(
-            source, cron, connection_id=found.id, created_at=found.created_at, at=at
-        )
-    return values
+        is_on = found.next_run_at is not None
+        if (cron, cron is not None) != (found.schedule_cron, is_on):
+            values |= schedules.first_moments(
+                source, cron, connection_id=found.id, created_at=found.created_at, at=at
+            )
+    return {name: new for name, new in values.items() if new != getattr(found, name)}
 
 
 def _changed_cron(source: type[Source], wish: Schedule, *, at: datetime) -> str | None:
@@ -313,7 +269,9 @@ async def delete_connection(
         found = await _find(
             connection, organization_id, connection_id, lock=Lock.CHANGE
         )
-        before = await _details(parts, connection, found)
+        before = await _details(
+            parts, InTransaction(connection), organization_id, connection_id
+        )
         await store.mark_deleting(connection, found.id, at=now)
         await runs.close_open_job(parts, connection, found.id)
         await parts.engine.defer(connection, Task.PURGE_CONNECTION, found.id)
@@ -338,18 +296,14 @@ async def _find(
 
 
 async def _details(
-    parts: Parts, connection: AsyncConnection, found: SourceConnection
+    parts: Parts, reads: Reads, organization_id: UUID, connection_id: UUID
 ) -> ConnectionDetails:
-    cron = found.schedule_cron
-    now = parts.clock.now()
-    return ConnectionDetails(
-        connection=found,
-        last_job=(await jobs.last_jobs(connection, [found.id])).get(found.id),
-        totals=await jobs.totals(connection, found.id),
-        entity_types=await ledger.entity_types(connection, found.id),
-        next_run=None if cron is None else schedules.next_run(cron, after=now),
-        deletes_held=await scopes.held_now(connection, found.id),
-    )
+    found = await connection_details.find(reads, organization_id, connection_id)
+    if found is None:
+        raise NotFoundError("SourceConnection not found")
+    cron = found.connection.schedule_cron
+    next_run = schedules.shown_next_run(cron, after=parts.clock.now())
+    return found if next_run is None else replace(found, next_run=next_run)
 
 
 async def _tell(

@@ -6,10 +6,11 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from wellhead.domain.audit import SYSTEM, Actor
-from wellhead.domain.ports import Clock, Embedder, Index
+from wellhead.domain.ports import Clock, Embedder, Index, LanguageModel, Reranker
 from wellhead.domain.webhooks import WebhookPolicy
 from wellhead.engine.procrastinate import JobEngine
 from wellhead.sources.registry import Registry
+from wellhead.store.reading import Reader
 from wellhead.store.secrets import Cipher
 
 
@@ -21,6 +22,8 @@ class Limits:
     min_free_bytes: int = 500 * 1024 * 1024
     data_dir: Path | None = None
     """Where free disk is measured; None where the index is not on a local disk."""
+    agentic_seconds: float = 120
+    """How long a search that a language model leads may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,8 @@ class Parts:
     """The chosen implementations of one process."""
 
     db: AsyncEngine
+    reads: Reader
+    """The same database, for what only answers show."""
     engine: JobEngine
     index: Index
     embedder: Embedder
@@ -36,5 +41,7 @@ class Parts:
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     webhooks: WebhookPolicy = field(default_factory=WebhookPolicy)
+    language_model: LanguageModel | None = None
+    reranker: Reranker | None = None
     actor: Actor = SYSTEM
     """Who acts: the program itself, unless somebody asked it to."""

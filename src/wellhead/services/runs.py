@@ -154,23 +154,27 @@ async def list_runs(  # keyword options of one request
     status: JobStatus | None = None,
 ) -> list[JobLine]:
     """List a connection's jobs, newest first. Raises NotFoundError."""
+    found = await job_lines.newest(
+        parts.reads,
+        organization_id,
+        connection_id,
+        limit=limit,
+        before=before,
+        status=status,
+    )
+    if not found:  # nothing to list, or nothing to list it of?
+        await _require_listed(parts, organization_id, connection_id, before)
+    return found
+
+
+async def _require_listed(
+    parts: Parts, organization_id: UUID, connection_id: UUID, before: UUID | None
+) -> None:
     async with parts.db.connect() as connection:
-        found = await job_lines.newest(
-            connection,
-            organization_id,
-            connection_id,
-            limit=limit,
-            before=before,
-            status=status,
-        )
-        if not found:  # nothing to list, or nothing to list it of?
-            await _require(connection, organization_id, connection_id)
-            mark = None if before is None else await jobs.get(connection, before)
-            if before is not None and (
-                mark is None or mark.connection_id != connection_id
-            ):
-                raise NotFoundError("Sync job not found")
-        return found
+        await _require(connection, organization_id, connection_id)
+        mark = None if before is None else await jobs.get(connection, before)
+    if before is not None and (mark is None or mark.connection_id != connection_id):
+        raise NotFoundError("Sync job not found")
 
 
 async def get_run(parts: Parts, organization_id: UUID, job_id: UUID) -> SyncJob:

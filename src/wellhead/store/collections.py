@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, insert, or_, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.collections import Collection
@@ -19,21 +19,6 @@ _COLUMNS = tuple(
 
 def _collection(row: Row[*tuple[Any, ...]]) -> Collection:
     return Collection(**row._asdict())
-
-
-def _matching(organization_id: UUID, search: str | None) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [
-        collection.c.organization_id == organization_id,
-        collection.c.is_deleting.is_(False),
-    ]
-    if search:
-        conditions.append(
-            or_(
-                collection.c.name.icontains(search, autoescape=True),
-                collection.c.readable_id.icontains(search, autoescape=True),
-            )
-        )
-    return conditions
 
 
 async def add(connection: AsyncConnection, new: Collection) -> None:
@@ -74,32 +59,6 @@ async def get(connection: AsyncConnection, collection_id: UUID) -> Collection | 
     query = select(*_COLUMNS).where(collection.c.id == collection_id)
     row = (await connection.execute(query)).one_or_none()
     return None if row is None else _collection(row)
-
-
-async def page(
-    connection: AsyncConnection,
-    organization_id: UUID,
-    *,
-    skip: int,
-    limit: int,
-    search: str | None,
-) -> list[Collection]:
-    """List collections, newest first."""
-    query = (
-        select(*_COLUMNS)
-        .where(*_matching(organization_id, search))
-        .order_by(collection.c.created_at.desc(), collection.c.id)
-        .offset(skip)
-        .limit(limit)
-    )
-    return [_collection(row) for row in await connection.execute(query)]
-
-
-async def count(
-    connection: AsyncConnection, organization_id: UUID, *, search: str | None
-) -> int:
-    query = select(func.count()).where(*_matching(organization_id, search))
-    return (await connection.execute(query)).scalar_one()
 
 
 async def change(

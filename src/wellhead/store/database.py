@@ -1,21 +1,18 @@
 """The connection to PostgreSQL and what every query of the ledger shares."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-from typing import Any, LiteralString, TypeVar
-
 import psycopg
 from psycopg import AsyncConnection as RawConnection
-from psycopg.rows import args_row
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-Made = TypeVar("Made")
 SHUTDOWN = frozenset({"57P01", "57P02", "57P03", "57P05"})
 """SQL states of a server that is stopping, starting or recovering."""
+
+COLLIDED = frozenset({"40001", "40P01"})
+"""SQL states of a transaction that was undone because others were in its way."""
 
 
 def connect(url: str, *, pool_size: int = 10) -> AsyncEngine:
@@ -57,40 +54,11 @@ def is_gone(error: BaseException) -> bool:
     return state is None or state.startswith("08") or state in SHUTDOWN
 
 
-@asynccontextmanager
-async def snapshot(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """Open a read-only transaction that sees one moment from its first statement."""
-    async with engine.connect() as plain:
-        connection = await plain.execution_options(
-            isolation_level="REPEATABLE READ", postgresql_readonly=True
-        )
-        async with connection.begin():
-            await connection.exec_driver_sql("SELECT 1")
-            yield connection
-
-
-async def fetch(
-    connection: AsyncConnection,
-    query: LiteralString,
-    values: Mapping[str, Any],
-    make: Callable[..., Made],
-) -> list[Made]:
-    """Return what is made of the columns of each row, by the driver alone.
-
-    For lists: building the query and its rows costs SQLAlchemy more than reading them,
-    and so does a transaction, which is therefore not begun where there is none yet.
-    """
-    driver = await raw(connection)
-    is_alone = not connection.in_transaction()
-    if is_alone:
-        await driver.set_autocommit(True)
-    try:
-        async with driver.cursor(binary=True, row_factory=args_row(make)) as cursor:
-            await cursor.execute(query, values)
-            return await cursor.fetchall()
-    finally:
-        if is_alone and not driver.closed:
-            await driver.set_autocommit(False)
+def has_collided(error: BaseException) -> bool:
+    """Tell whether the same again would most likely succeed."""
+    if isinstance(error, DBAPIError):
+        error = error.orig or error
+    return isinstance(error, psycopg.Error) and error.sqlstate in COLLIDED
 
 
 async def raw(connection: AsyncConnection) -> RawConnection[tuple[object, ...]]:

@@ -1,16 +1,13 @@
 """Sync jobs as lists show them: a few columns, by index and by the driver alone."""
 
-from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from wellhead.domain.jobs import JobLine, JobStatus, LastJob
-from wellhead.store.database import fetch
+from wellhead.domain.jobs import JobLine, JobStatus
+from wellhead.store.reading import Reads
 
 _STATUS = {status.value: status for status in JobStatus}
-_COLUMNS = """
+COLUMNS = """
   j.id, j.connection_id, j.status, j.started_at, j.completed_at,
   extract(epoch FROM j.completed_at - j.started_at)::float8,
   j.inserted, j.updated, j.deleted, j.failed,
@@ -20,7 +17,7 @@ _COLUMNS = """
 """
 # S608: these queries are made of constants
 _NEWEST = f"""
-SELECT {_COLUMNS} FROM sync_job j
+SELECT {COLUMNS} FROM sync_job j
 WHERE j.connection_id = %(connection)s
   AND EXISTS (
     SELECT FROM source_connection c WHERE c.id = %(connection)s
@@ -33,24 +30,14 @@ _BEFORE = """
 """
 _OF_STATUS = " AND j.status = %(status)s"
 _IN_ORDER = " ORDER BY j.sequence DESC LIMIT %(limit)s"
-_LAST = f"""
-SELECT {_COLUMNS}, j.earlier_successful FROM unnest(%(connections)s::uuid[]) AS c(id)
-CROSS JOIN LATERAL (
-  SELECT * FROM sync_job WHERE connection_id = c.id ORDER BY sequence DESC LIMIT 1
-) AS j
-"""  # noqa: S608
 
 
-def _line(id_: UUID, connection_id: UUID, status: str, *more: Any) -> JobLine:
+def line(id_: UUID, connection_id: UUID, status: str, *more: Any) -> JobLine:
     return JobLine(id_, connection_id, _STATUS[status], *more)
 
 
-def _last(id_: UUID, connection_id: UUID, status: str, *more: Any) -> LastJob:
-    return LastJob(id_, connection_id, _STATUS[status], *more)
-
-
 async def newest(  # keyword options of one query
-    connection: AsyncConnection,
+    reads: Reads,
     organization_id: UUID,
     connection_id: UUID,
     *,
@@ -75,15 +62,4 @@ async def newest(  # keyword options of one query
         "before": before,
         "status": status and status.value,
     }
-    return await fetch(connection, query, values, _line)
-
-
-async def last(
-    connection: AsyncConnection, connection_ids: Collection[UUID]
-) -> dict[UUID, LastJob]:
-    """Return the newest job of each connection that has one."""
-    if not connection_ids:
-        return {}
-    values = {"connections": list(connection_ids)}
-    found = await fetch(connection, _LAST, values, _last)
-    return {line.source_connection_id: line for line in found}
+    return await reads.fetch(query, values, line)

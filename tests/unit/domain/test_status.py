@@ -1,35 +1,16 @@
 """The statuses that are computed: of connections, of collections, of scopes."""
 
-from dataclasses import replace
-from datetime import UTC, datetime
-from uuid import uuid4
-
 import pytest
 
 from wellhead.domain.collections import CollectionStatus, collection_status
 from wellhead.domain.connections import (
     ConnectionStatus,
-    SourceConnection,
+    Member,
     connection_status,
 )
 from wellhead.domain.entities import entity_key
 from wellhead.domain.items import parent_scope
-from wellhead.domain.jobs import JobStatus, SyncJob
-
-NOW = datetime(2026, 1, 1, tzinfo=UTC)
-CONNECTION = SourceConnection(
-    id=uuid4(),
-    organization_id=uuid4(),
-    collection_id=uuid4(),
-    readable_collection_id="c",
-    short_name="stub",
-    name="Stub",
-    created_at=NOW,
-    modified_at=NOW,
-)
-JOB = SyncJob(
-    id=uuid4(), organization_id=uuid4(), connection_id=uuid4(), created_at=NOW
-)
+from wellhead.domain.jobs import JobStatus
 
 
 @pytest.mark.parametrize(
@@ -48,16 +29,29 @@ JOB = SyncJob(
 def test_a_connection_follows_its_last_job(
     status: JobStatus, category: str | None, shown: ConnectionStatus
 ) -> None:
-    last = replace(JOB, status=status, error_category=category)
+    found = connection_status(
+        is_authenticated=True, last_status=status, error_category=category
+    )
 
-    assert connection_status(CONNECTION, last) is shown
+    assert found is shown
 
 
-def test_a_connection_without_jobs_is_active_once_authenticated() -> None:
-    waiting = replace(CONNECTION, is_authenticated=False)
+@pytest.mark.parametrize(
+    ("is_authenticated", "last", "shown"),
+    [
+        (True, None, ConnectionStatus.ACTIVE),
+        (False, None, ConnectionStatus.PENDING_AUTH),
+        (False, JobStatus.RUNNING, ConnectionStatus.PENDING_AUTH),
+    ],
+)
+def test_a_connection_without_jobs_is_active_once_authenticated(
+    is_authenticated: bool, last: JobStatus | None, shown: ConnectionStatus
+) -> None:
+    found = connection_status(
+        is_authenticated=is_authenticated, last_status=last, error_category=None
+    )
 
-    assert connection_status(CONNECTION, None) is ConnectionStatus.ACTIVE
-    assert connection_status(waiting, JOB) is ConnectionStatus.PENDING_AUTH
+    assert found is shown
 
 
 @pytest.mark.parametrize(
@@ -80,7 +74,9 @@ def test_a_connection_without_jobs_is_active_once_authenticated() -> None:
 def test_a_collection_follows_its_connections(
     connections: list[tuple[ConnectionStatus, bool]], status: CollectionStatus
 ) -> None:
-    assert collection_status(connections) is status
+    members = [Member("stub", "Stub", *one) for one in connections]
+
+    assert collection_status(members) is status
 
 
 def test_scopes_have_parents_up_to_the_root() -> None:

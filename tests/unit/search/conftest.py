@@ -1,5 +1,6 @@
 """A ledger holding what a sync would have committed."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from wellhead.domain.entities import entity_key
 from wellhead.store import schema
+from wellhead.store.reading import Reader
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -20,6 +22,7 @@ class Ledger:
     """Writes what a sync would have committed."""
 
     db: AsyncEngine
+    reads: Reader
     organization_id: UUID = field(default_factory=uuid4)
     collection_id: UUID = field(default_factory=uuid4)
 
@@ -113,7 +116,10 @@ class Ledger:
 
 
 @pytest.fixture
-async def ledger(db: AsyncEngine) -> Ledger:
-    ledger = Ledger(db)
-    await ledger.set_up()
-    return ledger
+async def ledger(db: AsyncEngine, database_url: str) -> AsyncIterator[Ledger]:
+    reads = Reader(database_url)
+    await reads.open()
+    made = Ledger(db, reads)
+    await made.set_up()
+    yield made
+    await reads.close()

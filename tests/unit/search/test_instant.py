@@ -96,7 +96,7 @@ async def find(
 ) -> list[SearchResult]:
     asked: dict[str, Any] = {"query": "q", "strategy": KEYWORD}
     return await instant.search(
-        ledger.db,
+        ledger.reads,
         cast("Index", index),
         embedder or ConstantEmbedder(),
         InstantQuery(collection_id=ledger.collection_id, **asked | query),

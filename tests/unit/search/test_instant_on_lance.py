@@ -62,7 +62,7 @@ class Library:
         asked = InstantQuery(
             collection_id=self.ledger.collection_id, query=query, **more
         )
-        return await search(self.ledger.db, self.index, EMBEDDER, asked)
+        return await search(self.ledger.reads, self.index, EMBEDDER, asked)
 
     async def ids(self, query: str, **more: Any) -> list[str]:
         return [result.entity_id for result in await self.find(query, **more)]
@@ -205,4 +205,4 @@ async def test_two_collections_do_not_mix(library: Library) -> None:
     elsewhere = await library.ledger.collection(uuid4())
     asked = InstantQuery(collection_id=elsewhere, query="wing")
 
-    assert await search(library.ledger.db, library.index, EMBEDDER, asked) == []
+    assert await search(library.ledger.reads, library.index, EMBEDDER, asked) == []

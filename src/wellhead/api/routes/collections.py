@@ -1,5 +1,7 @@
 """Collections."""
 
+from fastapi import Response
+
 from wellhead.api.deps import Limit, Services, Skip, Tenant
 from wellhead.api.routing import SlashRouter
 from wellhead.api.schemas.collections import (
@@ -7,26 +9,28 @@ from wellhead.api.schemas.collections import (
     CollectionCreate,
     CollectionUpdate,
 )
+from wellhead.api.schemas.collections import lines_json as collections_json
 from wellhead.api.schemas.jobs import SourceConnectionJob
 from wellhead.api.schemas.source_connections import SourceConnectionListItem
+from wellhead.api.schemas.source_connections import lines_json as connections_json
 from wellhead.services import collections, connections, runs
 
 router = SlashRouter(prefix="/collections", tags=["collections"])
 
 
-@router.get("")
+@router.get("", response_model=list[Collection])
 async def list_collections(
     parts: Services,
     tenant: Tenant,
     skip: Skip = 0,
     limit: Limit = 100,
     search: str | None = None,
-) -> list[Collection]:
+) -> Response:
     """List collections, newest first."""
     found = await collections.list_collections(
         parts, tenant, skip=skip, limit=limit, search=search
     )
-    return [Collection.in_list(one) for one in found]
+    return Response(collections_json(found), media_type="application/json")
 
 
 @router.get("/count", include_in_schema=False)
@@ -90,16 +94,20 @@ async def start_runs(
     return [SourceConnectionJob.of(job) for job in started]
 
 
-@router.get("/{readable_id}/source-connections", include_in_schema=False)
+@router.get(
+    "/{readable_id}/source-connections",
+    response_model=list[SourceConnectionListItem],
+    include_in_schema=False,
+)
 async def list_connections(
     readable_id: str,
     parts: Services,
     tenant: Tenant,
     skip: Skip = 0,
     limit: Limit = 100,
-) -> list[SourceConnectionListItem]:
+) -> Response:
     """The same as `GET /source-connections?collection=`, which some clients expect."""
     found = await connections.list_connections(
         parts, tenant, skip=skip, limit=limit, readable_collection_id=readable_id
     )
-    return [SourceConnectionListItem.of(one) for one in found]
+    return Response(connections_json(found), media_type="application/json")

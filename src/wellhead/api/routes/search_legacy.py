@@ -9,7 +9,7 @@ from fastapi.sse import EventSourceResponse
 
 from wellhead.api.around.requests import request_id_of
 from wellhead.api.deps import Services, Tenant
-from wellhead.api.routes.search import CollectionId, tell_fallback
+from wellhead.api.routes.search import NOT_CONFIGURED, CollectionId, tell_fallback
 from wellhead.api.routing import SlashRouter
 from wellhead.api.schemas.search import SearchResult
 from wellhead.api.schemas.search_legacy import (
@@ -51,7 +51,7 @@ async def search_as_before(
     asked = body.meant(collection_id)
     _tell_what_is_gone(response, body)
     if body.wants_model:
-        tell_fallback(response, asked.strategy)
+        tell_fallback(response, asked.strategy, _why_plain(parts))
     results = await _results(parts, asked)
     if not body.is_older:
         return FormerSearchResponse(results=results)
@@ -68,7 +68,7 @@ async def search_by_address(
     """Answer clients that send no body."""
     _tell_what_is_gone(response, asked)
     if asked.response_type is ResponseType.COMPLETION:
-        tell_fallback(response, Strategy.HYBRID)
+        tell_fallback(response, Strategy.HYBRID, _why_plain(parts))
     results = await _results(parts, asked.meant(collection_id))
     return _older(response, results, asked)
 
@@ -106,7 +106,7 @@ async def stream_as_before(
 
 
 async def _results(parts: Parts, asked: InstantQuery) -> list[FormerResult]:
-    found = await search(parts.db, parts.index, parts.embedder, asked)
+    found = await search(parts.reads, parts.index, parts.embedder, asked)
     return [former_result(SearchResult.of(one)) for one in found]
 
 
@@ -130,6 +130,12 @@ def _tell_what_is_gone(response: Response, asked: FormerSearch) -> None:
         response.headers["X-Feature-Removed-Message"] = (
             "Newer results are not put first any more; filter by updated_at instead"
         )
+
+
+def _why_plain(parts: Parts) -> str:
+    if parts.language_model is None:
+        return NOT_CONFIGURED
+    return "this form of search uses no language model"
 
 
 def _trouble(message: str, *, is_transient: bool) -> dict[str, Any]:

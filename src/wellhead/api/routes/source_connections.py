@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Query, Response
 
 from wellhead.api.deps import Limit, Services, Skip, Tenant
 from wellhead.api.routing import SlashRouter
@@ -14,6 +14,7 @@ from wellhead.api.schemas.source_connections import (
     SourceConnectionListItem,
     SourceConnectionUpdate,
     SyncId,
+    lines_json,
 )
 from wellhead.domain.errors import NotFoundError
 from wellhead.services import connections, runs
@@ -31,19 +32,19 @@ async def create_connection(
     )
 
 
-@router.get("")
+@router.get("", response_model=list[SourceConnectionListItem])
 async def list_connections(
     parts: Services,
     tenant: Tenant,
     collection: str | None = None,
     skip: Skip = 0,
     limit: Limit = 100,
-) -> list[SourceConnectionListItem]:
+) -> Response:
     """List connections, newest first; of one collection by its readable id."""
     found = await connections.list_connections(
         parts, tenant, skip=skip, limit=limit, readable_collection_id=collection
     )
-    return [SourceConnectionListItem.of(one) for one in found]
+    return Response(lines_json(found), media_type="application/json")
 
 
 @router.get("/{source_connection_id}")

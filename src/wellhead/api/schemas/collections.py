@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter
 
 from wellhead.api.schemas.times import Instant
 from wellhead.domain import collections as domain
@@ -119,14 +119,13 @@ class Collection(BaseModel):
             embedding_model_name=one.embedding_model_name,
         )
 
-    @classmethod
-    def in_list(cls, one: domain.Collection) -> "Collection":
-        """The same with its sources, which only lists show."""
-        summaries = [
-            SourceConnectionSummary(short_name=short_name, name=name)
-            for short_name, name in one.sources
-        ]
-        return cls.of(one).model_copy(update={"source_connection_summaries": summaries})
+
+_LINES = TypeAdapter(list[domain.CollectionLine])
+
+
+def lines_json(lines: list[domain.CollectionLine]) -> bytes:
+    """Write lines as a list of Collection, whose names and values they have."""
+    return _LINES.dump_json(lines)
 
 
 class CollectionCreate(BaseModel):

@@ -64,8 +64,8 @@ class SyncJobDetails(BaseModel):
     error_category: Category | None = None
 
     @classmethod
-    def of(cls, job: SyncJob) -> "SyncJobDetails":
-        return cls(**_fields(job))
+    def of(cls, job: JobLine) -> "SyncJobDetails":
+        return cls.model_validate(job, from_attributes=True)
 
 
 class SourceConnectionJob(BaseModel):

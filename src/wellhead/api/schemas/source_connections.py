@@ -3,18 +3,21 @@
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import BaseModel, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, model_validator
 
 from wellhead.api.schemas.authentication import Authentication, DirectAuthentication
 from wellhead.api.schemas.jobs import Category, SyncJobDetails
 from wellhead.api.schemas.times import Instant
-from wellhead.domain.connections import AuthMethod, ConnectionStatus
+from wellhead.domain.connections import (
+    AuthMethod,
+    ConnectionDetails,
+    ConnectionLine,
+    ConnectionStatus,
+)
 from wellhead.domain.errors import ErrorCategory
-from wellhead.domain.jobs import JobStatus, SyncJob
+from wellhead.domain.jobs import JobLine, JobStatus
 from wellhead.services.connections import (
     ConnectionChange,
-    ConnectionDetails,
-    ConnectionSummary,
     NewConnection,
 )
 from wellhead.services.schedules import Schedule
@@ -153,7 +156,7 @@ class SourceConnection(BaseModel):
         )
 
 
-def _trouble(job: SyncJob | None) -> tuple[str | None, str | None]:
+def _trouble(job: JobLine | None) -> tuple[str | None, str | None]:
     if job is None or job.status is not JobStatus.FAILED:
         return None, None
     return job.error_category, _WHAT_TO_DO.get(job.error_category, job.error)  # type: ignore[call-overload]
@@ -203,21 +206,13 @@ class SourceConnectionListItem(BaseModel):
     auth_method: AuthMethod
     status: ConnectionStatus
 
-    @classmethod
-    def of(cls, summary: ConnectionSummary) -> "SourceConnectionListItem":
-        one = summary.connection
-        return cls(
-            id=one.id,
-            name=one.name,
-            short_name=one.short_name,
-            readable_collection_id=one.readable_collection_id,
-            created_at=one.created_at,
-            modified_at=one.modified_at,
-            is_authenticated=one.is_authenticated,
-            entity_count=summary.entity_count,
-            auth_method=one.auth_method,
-            status=summary.status,
-        )
+
+_LINES = TypeAdapter(list[ConnectionLine])
+
+
+def lines_json(lines: list[ConnectionLine]) -> bytes:
+    """Write lines as a list of SourceConnectionListItem, whose names they have."""
+    return _LINES.dump_json(lines)
 
 
 class SourceConnectionCreate(BaseModel):

@@ -1,0 +1,90 @@
+"""Source connections as lists and collections show them, by the driver alone."""
+
+from collections import defaultdict
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from wellhead.domain.connections import ConnectionLine, Member, connection_status
+from wellhead.store.reading import Reads
+
+# S608: these queries are made of constants
+_LAST = """
+LEFT JOIN LATERAL (
+  SELECT status, error_category, earlier_successful FROM sync_job
+  WHERE connection_id = c.id ORDER BY sequence DESC LIMIT 1
+) AS j ON true
+"""
+_PAGE = f"""
+WITH c AS (
+  SELECT c.*, k.readable_id FROM source_connection c
+  JOIN collection k ON k.id = c.collection_id
+  WHERE c.organization_id = %(organization)s AND NOT c.is_deleting
+    AND (%(collection)s::text IS NULL OR k.readable_id = %(collection)s)
+  ORDER BY c.created_at DESC, c.id LIMIT %(limit)s OFFSET %(skip)s),
+counted AS (
+  SELECT e.connection_id, count(*) FROM c JOIN entity e ON e.connection_id = c.id
+  LEFT JOIN sync_job j ON j.id = e.inserted_by AND j.rollback = 'pending'
+  WHERE j.id IS NULL GROUP BY 1)
+SELECT c.id, c.name, c.short_name, c.readable_id, c.created_at, c.modified_at,
+  c.is_authenticated, coalesce(counted.count, 0), false, c.auth_method,
+  j.status, j.error_category
+FROM c LEFT JOIN counted ON counted.connection_id = c.id {_LAST}
+ORDER BY c.created_at DESC, c.id
+"""  # noqa: S608
+_MEMBERS = f"""
+SELECT c.collection_id, c.short_name, c.name, c.is_authenticated, j.status,
+  j.error_category,
+  coalesce(j.earlier_successful > 0
+    OR j.status IN ('completed', 'running', 'cancelling'), false)
+FROM source_connection c {_LAST}
+WHERE c.collection_id = ANY(%(collections)b) AND NOT c.is_deleting
+ORDER BY c.created_at, c.id
+"""  # noqa: S608
+
+
+async def page(
+    reads: Reads,
+    organization_id: UUID,
+    *,
+    skip: int,
+    limit: int,
+    readable_collection_id: str | None,
+) -> list[ConnectionLine]:
+    """List connections, newest first."""
+    values = {
+        "organization": organization_id,
+        "collection": readable_collection_id,
+        "limit": limit,
+        "skip": skip,
+    }
+    return await reads.fetch(_PAGE, values, _line)
+
+
+async def members(
+    reads: Reads, collection_ids: Collection[UUID]
+) -> dict[UUID, list[Member]]:
+    """Return the connections of each of these collections, oldest first."""
+    found = defaultdict(list)
+    values = {"collections": list(collection_ids)}
+    for collection_id, member in await reads.fetch(_MEMBERS, values, _member):
+        found[collection_id].append(member)
+    return found
+
+
+def _line(*row: Any) -> ConnectionLine:
+    *shown, last, category = row
+    status = connection_status(
+        is_authenticated=shown[6], last_status=last, error_category=category
+    )
+    return ConnectionLine(*[*shown, status])
+
+
+def _member(
+    collection_id: UUID, short_name: str, name: str, *more: Any
+) -> tuple[UUID, Member]:
+    is_authenticated, last, category, ever_ran = more
+    status = connection_status(
+        is_authenticated=is_authenticated, last_status=last, error_category=category
+    )
+    return collection_id, Member(short_name, name, status, ever_ran)
