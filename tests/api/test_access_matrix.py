@@ -55,7 +55,11 @@ REFUSED_TO_ALL = {
 }
 """Where even the owner may be refused or find nothing, and why."""
 
-ENDLESS = {"/sync/job/{job_id}/subscribe", "/sync/job/{job_id}/subscribe-state"}
+ENDLESS = {
+    "/sync/job/{job_id}/subscribe",
+    "/sync/job/{job_id}/subscribe-state",
+    "/connect/source-connections/{connection_id}/subscribe",
+}
 """Streams that their owner would read for ever."""
 
 HARMLESS: dict[str, Any] = {
@@ -200,7 +204,6 @@ async def _populate(
         ("collection", "readable_id"),
         ("collection_readable_id", "readable_id"),
         ("sync_id", "source_connection_id"),
-        ("connection_id", "source_connection_id"),
         ("id", "key_id"),
     ):
         owned[alias] = owned[name]
@@ -235,6 +238,17 @@ async def _more_of(
         body = {"readable_collection_id": collection["readable_id"]}
         session = (await client.post("/connect/sessions", json=body)).json()
         found["session_id"] = session["session_id"]
+        found["session_token"] = session["session_token"]
+        # read only where no key is taken: elsewhere the other header goes first
+        client.headers["Authorization"] = f"Bearer {session['session_token']}"
+        connected = await client.post(
+            "/connect/source-connections",
+            json={
+                "short_name": "stub",
+                "authentication": {"credentials": {"stub_key": "stub"}},
+            },
+        )
+        found["connection_id"] = connected.json()["id"]
     return found
 
 

@@ -36,6 +36,7 @@ class Stage:
     database_url: str
     folder: Path
     key: str = ""
+    session_token: str = ""
     known: dict[str, list[str]] = field(default_factory=dict)
     """Values of parameters that exist, by name; the last are there to be deleted."""
     _app: ASGIApp | None = None
@@ -105,10 +106,19 @@ class Stage:
         first = self.known["source_connection_id"][0]
         waiting = await post(f"/source-connections/{first}/run")
         self.known["job_id"].insert(0, waiting["id"])
+        await self._open_session(post)
         for message in (await client.get("/webhooks/messages")).json():
             self._know("message_id", message["id"])
         for one in (await client.get("/organizations")).json():
             self._know("organization_id", one["id"])
+
+    async def _open_session(self, post: Any) -> None:
+        session = await post("/connect/sessions", {"readable_collection_id": "first"})
+        self.session_token = session["session_token"]
+        self._know("session_id", session["session_id"])
+        for _ in range(2):
+            body = {**STUB, "readable_collection_id": "first"}
+            self._know("connection_id", (await post("/source-connections", body))["id"])
 
     def _know(self, name: str, value: str) -> None:
         self.known.setdefault(name, []).append(value)

@@ -115,7 +115,13 @@ def _fuzz(
         "/openapi.json", app, config=config
     ).exclude(path_regex=ENDLESS)
     known = getattr(app, "known", {})
-    schema.config.update(headers={"x-api-key": getattr(app, "key", "none")})
+    schema.config.update(
+        headers={
+            "x-api-key": getattr(app, "key", "none"),
+            # read only where no key is taken
+            "Authorization": f"Bearer {getattr(app, 'session_token', 'none')}",
+        }
+    )
     turns = itertools.count()
 
     def before_call(_context: Any, case: Any, _kwargs: Any) -> None:

@@ -11,6 +11,8 @@ class ActorKind(StrEnum):
     """By which door somebody came."""
 
     API_KEY = "api_key"
+    CONNECT_SESSION = "connect_session"
+    """An end user in a web page, for whom somebody with a key opened a session."""
     LOCAL = "local"
     """A command on this machine, or anyone at all where keys are not asked for."""
     SYSTEM = "system"
@@ -25,6 +27,7 @@ class Actor:
     name: str
     """For people; of a key its name and its first characters."""
     key_id: UUID | None = None
+    """Of a session the key that made it."""
     request_id: str | None = None
     """To find the request in other logs."""
 
@@ -51,6 +54,7 @@ class Action(StrEnum):
     KEY_CREATED = "api_key.created"
     KEY_ROTATED = "api_key.rotated"
     KEY_REVOKED = "api_key.revoked"
+    SESSION_CREATED = "connect_session.created"
     ORGANIZATION_CREATED = "organization.created"
     ORGANIZATION_CHANGED = "organization.changed"
     SUBSCRIPTION_CREATED = "subscription.created"

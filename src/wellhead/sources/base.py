@@ -47,6 +47,10 @@ class SourceInfo:
     yields_deletes: bool = False
     """Incremental reads tell of deletes, so no ids-only reconcile is needed."""
     is_demo: bool = False
+    needs_trust: bool = False
+    """Reads with rights that are the server's own: its disk, its network, its ssh keys.
+    A Connect session offers it to end users only where an API key's holder named it.
+    """
     oauth_type: OAuthType | None = None
     """How its OAuth tokens live, for sources that can be connected with one."""
 

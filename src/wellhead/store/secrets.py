@@ -1,6 +1,8 @@
 """Credentials at rest: encrypted with the current key, readable with older ones."""
 
+import hmac
 import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +15,7 @@ class Cipher:
     """Encrypts with the first key and decrypts with any of them."""
 
     def __init__(self, keys: Sequence[str]) -> None:
+        self._keys = tuple(keys)
         try:
             self._fernet = MultiFernet([Fernet(key) for key in keys])
         except ValueError as error:
@@ -24,6 +27,17 @@ class Cipher:
     @staticmethod
     def new_key() -> str:
         return Fernet.generate_key().decode()
+
+    def for_purpose(self, purpose: str) -> "Cipher":
+        """Return one of its own: neither reads what the other encrypted."""
+        return Cipher(
+            [
+                urlsafe_b64encode(
+                    hmac.digest(urlsafe_b64decode(key), purpose.encode(), "sha256")
+                ).decode()
+                for key in self._keys
+            ]
+        )
 
     def encrypt(self, secrets: dict[str, Any]) -> bytes:
         return self._fernet.encrypt(json.dumps(secrets).encode())

@@ -33,6 +33,20 @@ def test_a_wrong_key_says_so() -> None:
         Cipher([Cipher.new_key()]).decrypt(stored)
 
 
+def test_what_is_encrypted_for_one_purpose_is_read_for_no_other() -> None:
+    old = Cipher.new_key()
+    first = Cipher([old])
+    sealed = first.for_purpose("one").encrypt(SECRET)
+
+    newer = Cipher([Cipher.new_key(), old])
+    assert newer.for_purpose("one").decrypt(sealed) == SECRET
+    for other in (first, first.for_purpose("two")):
+        with pytest.raises(WellheadError):
+            other.decrypt(sealed)
+    with pytest.raises(WellheadError):
+        first.for_purpose("one").decrypt(first.encrypt(SECRET))
+
+
 def test_a_malformed_key_stops_the_start() -> None:
     with pytest.raises(StartError):
         Cipher(["too short"])

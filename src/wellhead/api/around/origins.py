@@ -1,5 +1,7 @@
 """Which web pages may ask from a browser."""
 
+import re
+
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse, Response
@@ -42,7 +44,7 @@ class Origins:
         if scope["type"] != "http" or value_of(scope, b"origin") is None:
             await self._app(scope, receive, send)  # no page asks
             return
-        path = scope["path"]
+        path = re.sub("/{2,}", "/", scope["path"])  # as the routes will read it
         is_open = path.startswith(OPEN_TO_ALL) and path.rstrip("/") != NOT_OPEN
         await (self._all if is_open else self._known)(scope, receive, send)
 

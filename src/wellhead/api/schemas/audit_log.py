@@ -12,7 +12,7 @@ from wellhead.domain.audit import AuditEntry as Kept
 
 class Actor(BaseModel):
     kind: str
-    """`api_key`, `local` (a command on the server's machine) or `system`."""
+    """`api_key`, `connect_session`, `local` (a command on the server) or `system`."""
     name: str
     key_id: UUID | None = None
 

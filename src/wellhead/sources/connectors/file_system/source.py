@@ -83,6 +83,7 @@ class FileSystemSource(Source):
         name="Files and folders",
         description="Documents, code and other files of a folder on the server.",
         entity_types=(ENTITY_TYPE,),
+        needs_trust=True,
         labels=("Files",),
     )
     config_model = FileSystemConfig

@@ -114,6 +114,7 @@ class GitSource(Source):
         name="Git repository",
         description="The files of one branch of a repository, wherever it is.",
         entity_types=(ENTITY_TYPE,),
+        needs_trust=True,
         labels=("Code", "Files"),
         supports_continuous=True,
         is_incremental=True,
