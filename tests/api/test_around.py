@@ -307,8 +307,32 @@ async def test_errors_can_be_read_by_pages(client: httpx.AsyncClient) -> None:
         assert response.headers["access-control-allow-origin"] == known["Origin"]
 
 
-async def test_head_is_no_method_of_the_api(client: httpx.AsyncClient) -> None:
-    response = await client.head("/collections")
+READ = ["/collections", "/collections/none", "/health", "/health/ready/", "/"]
 
-    assert response.status_code == 405
-    assert response.headers["allow"] == "GET"
+
+@pytest.mark.parametrize("path", [*READ, "//collections?limit=0", "/nothing"])
+async def test_head_answers_as_get_without_the_body(
+    client: httpx.AsyncClient, lines: Lines, path: str
+) -> None:
+    got = await client.get(path)
+    headed = await client.head(path)
+
+    assert (headed.status_code, headed.content) == (got.status_code, b"")
+    for name in ("content-length", "content-type", "cache-control"):
+        assert headed.headers.get(name) == got.headers.get(name)
+    methods = [(line["method"], line["route"]) for line in lines.of("request")]
+    assert methods[1] == ("HEAD", methods[0][1])
+
+
+async def test_head_is_no_method_of_streams_and_of_what_only_takes(
+    client: httpx.AsyncClient,
+) -> None:
+    for path in (
+        f"/sync/job/{UUID(int=1)}/subscribe",
+        f"/sync/job/{UUID(int=1)}/subscribe-state/",
+        "/source-connections/callback",
+        "/source-connections/authorize/12345678",
+        "/collections/mine/search/instant",
+    ):
+        response = await client.head(path)
+        assert response.status_code == 405, path

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from wellhead.services.parts import Parts
 from wellhead.store.schema import source_connection
@@ -90,6 +90,26 @@ async def test_a_patch_changes_the_name_and_an_empty_one_nothing(
     assert changed.json()["name"] == "Renamed"
     assert changed.json()["sync_config"]["cursor"]["skip_load"] is True
     assert changed.json()["modified_at"] > made["modified_at"]
+
+
+async def test_a_patch_that_says_what_is_so_already_changes_nothing(
+    given: Any, client: Any, parts: Parts, still_clock: Any
+) -> None:
+    made = await given.collection(
+        readable_id="mine", sync_config={"cursor": {"skip_load": True}}
+    )
+    same = {"name": made["name"], "sync_config": made["sync_config"]}
+    still_clock.at += timedelta(hours=1)
+
+    for body in (same, {"name": None}, {"name": None, **same}):
+        unchanged = await client.patch("/collections/mine", json=body)
+
+        assert unchanged.json() == made
+    async with parts.db.connect() as connection:
+        told = await connection.scalar(
+            text("SELECT count(*) FROM event WHERE event_type = 'collection.updated'")
+        )
+    assert told == 0
 
 
 async def test_the_status_follows_the_connections(

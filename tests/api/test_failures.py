@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from wellhead.domain.entities import entity_key
+from wellhead.domain.errors import FailureStage
 from wellhead.services.parts import Parts
 from wellhead.store.schema import failure
 
@@ -161,6 +162,29 @@ async def test_a_bad_body_retries_nothing_and_names_what_is_wrong(
             assert answer.status_code == 422
             assert [list(one) for one in answer.json()["errors"]] == [[where]]
     assert (await client.get(f"{path}/jobs")).json() == []
+
+
+async def test_what_is_retried_is_chosen_as_what_is_listed(
+    given: Any, client: Any, parts: Parts
+) -> None:
+    made = await given.connection(sync_immediately=False)
+    await quarantine(parts, made["id"], "a.pdf", "b.pdf")
+    path = f"/source-connections/{made['id']}/failures"
+    [shown, _] = (await client.get(path)).json()
+    other = next(one for one in FailureStage if one != shown["stage"])
+
+    for params, body, entities in (
+        ({"stage": other}, None, 0),
+        ({"class": "transient"}, None, 0),
+        ({"stage": other}, {"source_ids": ["a.pdf"]}, 0),
+        ({"class": shown["class"]}, {"source_ids": ["a.pdf"]}, 1),
+        ({"stage": other}, {"stage": shown["stage"]}, 2),
+        ({"stage": shown["stage"], "class": shown["class"]}, {"stage": None}, 2),
+    ):
+        asked = await client.post(f"{path}/retry", params=params, json=body)
+        assert asked.json()["entities"] == entities, (params, body)
+    refused = await client.post(f"{path}/retry", params={"stage": "READ"})
+    assert [list(one) for one in refused.json()["errors"]] == [["query.stage"]]
 
 
 async def test_asking_twice_starts_one_job(

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import httpx
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 
 from wellhead.services.parts import Parts
 from wellhead.store import connections
@@ -16,6 +16,11 @@ from wellhead.store.schema_webhooks import event
 
 SECRET = {"stub_key": "stub"}
 DIRECT = {"credentials": SECRET}
+STORED = """
+SELECT needs_full, next_run_at, (
+  SELECT count(*) FROM audit_log WHERE action = 'source_connection.changed'
+) AS changes FROM source_connection WHERE id = :id
+"""
 
 
 async def test_a_new_connection_has_its_first_job_pending(
@@ -282,6 +287,39 @@ async def test_runs_every_few_minutes_are_for_continuous_sources(
         "is 1 hour (e.g., '0 * * * *' for hourly)."
     )
     assert allowed.json()["schedule"]["next_run"] == "2026-01-02T03:30:00Z"
+
+
+async def test_a_patch_that_says_what_is_so_already_changes_nothing(
+    given: Any, client: Any, parts: Parts, still_clock: Any
+) -> None:
+    made = await given.connection(
+        description="mine", config={"entity_count": 7}, schedule={"cron": "0 3 * * *"}
+    )
+    address = f"/source-connections/{made['id']}"
+    same = {
+        "name": made["name"],
+        "description": "mine",
+        "config": made["config"],
+        "schedule": {"cron": " 0  3 * * * "},
+    }
+    nothing = {"name": None, "config": None, "authentication": None}
+    still_clock.at += timedelta(days=2)  # past the moment that it is due at
+
+    for body in (same, nothing, {**same, **nothing}):
+        unchanged = await client.patch(address, json=body)
+
+        assert unchanged.status_code == 200
+        assert unchanged.json()["modified_at"] == made["modified_at"]
+    async with parts.db.connect() as connection:
+        row = (await connection.execute(text(STORED), {"id": made["id"]})).one()
+    assert (row.needs_full, row.changes) == (False, 0)
+    assert row.next_run_at < still_clock.at
+    removed = await client.patch(address, json={"description": None, "schedule": None})
+    assert (removed.json()["description"], removed.json()["schedule"]["cron"]) == (
+        None,
+        None,
+    )
+    assert removed.json()["modified_at"] > made["modified_at"]
 
 
 async def test_a_patch_replaces_the_config_and_asks_for_a_full_run(

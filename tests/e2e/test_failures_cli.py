@@ -55,7 +55,7 @@ def test_held_deletes_are_confirmed_by_the_command_that_is_shown(
         *("connections", "run", held["source_connection"], "--confirm-deletes", "7")
     )
     assert wrong.returncode == 1
-    assert "confirm_deletes=120" in wrong.stderr
+    assert "--confirm-deletes 120" in wrong.stderr
 
     started = served_program.ask(*shlex.split(step["command"])[1:])
     ended = served_program.ask("jobs", "watch", started["id"])

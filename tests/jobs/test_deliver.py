@@ -43,6 +43,10 @@ class Killed(BaseException):
 
 
 AT_ONCE = (timedelta(0),) * 4
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 EVERY_SYNC_EVENT = [one.value for one in EventType if one.value.startswith("sync.")]
 
 
@@ -574,6 +578,62 @@ async def test_old_messages_are_forgotten_with_what_was_told_of_them(
 
     for table in ("event", "delivery", "delivery_attempt"):
         assert await post.bench.scalar(f"SELECT count(*) FROM {table}") == 1  # noqa: S608
+
+
+@pytest.mark.parametrize(
+    "busy",
+    [
+        "SELECT 1 FROM delivery WHERE event_id = :id FOR NO KEY UPDATE",
+        "SELECT 1 FROM event WHERE id = :id FOR KEY SHARE",
+    ],
+)
+async def test_forgetting_waits_for_nobody(
+    post: Post, receiver: Receiver, busy: str
+) -> None:
+    await post.subscribe(receiver.url)
+    await post.happen("one", "two")
+    await post.deliver()
+    await post.bench.execute("UPDATE event SET created_at = now() - interval '31 days'")
+    first = await post.bench.scalar("SELECT min(id) FROM event")
+
+    async with post.parts.db.begin() as connection:
+        await connection.execute(text(busy), {"id": first})
+        async with asyncio.timeout(20):
+            assert await purge_messages(post.parts) == 1
+    left = await post.bench.rows("SELECT event_id FROM delivery")
+
+    assert [row.event_id for row in left] == [first]
+    assert await purge_messages(post.parts) == 1
+
+
+async def test_a_result_locks_its_delivery_before_its_attempt(
+    post: Post, receiver: Receiver
+) -> None:
+    reached, answered = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: Received) -> bytes:
+        reached.set()
+        await answered.wait()
+        return await fine(request)
+
+    receiver.react = slow
+    await post.subscribe(receiver.url)
+    await post.happen()
+    await publish(post.parts)
+    [to] = await post.due()
+    sending = asyncio.create_task(deliver(post.courier, to))
+    await reached.wait()
+    async with post.parts.db.begin() as connection:
+        await connection.execute(text("SELECT 1 FROM delivery FOR UPDATE"))
+        answered.set()
+        while not await post.bench.scalar(WAITING):  # noqa: ASYNC110  # the database knows
+            await asyncio.sleep(0.01)
+        await connection.execute(
+            text("SELECT 1 FROM delivery_attempt FOR UPDATE NOWAIT")
+        )
+    await sending
+
+    assert await post.states() == ["delivered"]
 
 
 def sent(receiver: Receiver) -> dict[str, Any]:

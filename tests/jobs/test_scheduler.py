@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 from wellhead.domain.errors import CredentialsError
 from wellhead.domain.items import Item, ScopeStart
 from wellhead.domain.jobs import JobStatus
-from wellhead.services import connections
+from wellhead.services import connections, runs
 from wellhead.services.schedules import Schedule
 from wellhead.store import connections as store
 from wellhead.worker import scheduler
@@ -328,3 +328,97 @@ async def test_a_transaction_that_only_points_to_a_connection_does_not_hide_it(
             text("SELECT 1 FROM source_connection FOR KEY SHARE"),
         )
         assert await tick(scene.parts) == 1
+
+
+async def add_like(scene, connection_id) -> None:
+    """Add a connection like the scene's, due a moment after it."""
+    await scene.execute(
+        "INSERT INTO source_connection (id, organization_id, collection_id,"
+        " short_name, name, config, auth_method, created_at, modified_at,"
+        " schedule_cron, next_run_at)"
+        " SELECT :id, organization_id, collection_id, short_name, name, config,"
+        " auth_method, created_at, modified_at, schedule_cron,"
+        " next_run_at + interval '1 second'"
+        " FROM source_connection WHERE id = :like",
+        id=connection_id,
+        like=scene.connection_id,
+    )
+
+
+async def test_a_schedule_that_cannot_be_read_stops_only_its_own_connection(
+    scene, still_clock
+) -> None:
+    await schedule(scene, "0 * * * *")
+    other = uuid4()
+    await add_like(scene, other)
+    await scene.execute(
+        "UPDATE source_connection SET schedule_cron = '61 * * * *' WHERE id = :id",
+        id=scene.connection_id,
+    )
+    still_clock.at += timedelta(hours=2)
+
+    started = [await tick(scene.parts), await tick(scene.parts)]
+
+    assert started == [1, 0]
+    jobs = await scene.rows(
+        "SELECT connection_id, status, error FROM sync_job ORDER BY sequence"
+    )
+    assert [tuple(job) for job in jobs] == [
+        (
+            scene.connection_id,
+            "failed",
+            "The schedule '61 * * * *' cannot be read: set another one",
+        ),
+        (other, "pending", None),
+    ]
+    seen = await connections.change_connection(
+        scene.parts, scene.organization_id, scene.connection_id, {"name": "Renamed"}
+    )
+    assert (seen.status, seen.next_run) == ("error", None)
+    await schedule(scene, "30 * * * *")
+    still_clock.at = (await moments(scene)).next_run_at
+    assert await tick(scene.parts) == 1, "a new schedule puts it back"
+
+
+async def test_a_schedule_that_cannot_be_read_is_told_after_the_open_job(
+    scene, still_clock
+) -> None:
+    await schedule(scene, "0 * * * *")
+    await scene.start()
+    await scene.execute("UPDATE source_connection SET schedule_cron = 'soon'")
+    still_clock.at += timedelta(hours=2)
+    await tick(scene.parts)
+    meanwhile = await triggers(scene)
+    await end_jobs(scene)
+    still_clock.at += scheduler.TRY_AGAIN
+    await tick(scene.parts)
+
+    assert meanwhile == ["manual"]
+    assert await triggers(scene) == ["manual", "schedule"]
+    assert (await moments(scene)).next_run_at is None
+
+
+async def test_a_connection_that_cannot_be_started_is_put_off_and_the_others_start(
+    scene, still_clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await schedule(scene, "0 * * * *")
+    other = uuid4()
+    await add_like(scene, other)
+    enqueue = runs.enqueue_run
+
+    async def broken(parts, connection, due, **how: Any):
+        if due.id == scene.connection_id:
+            await connection.execute(text("SELECT 1 / 0"))
+        return await enqueue(parts, connection, due, **how)
+
+    monkeypatch.setattr(scheduler, "BATCH", 1)
+    monkeypatch.setattr(runs, "enqueue_run", broken)
+    still_clock.at += timedelta(hours=2)
+
+    started = await tick(scene.parts)
+
+    assert started == 1
+    assert await scene.scalar("SELECT connection_id FROM sync_job") == other
+    monkeypatch.undo()
+    still_clock.at += scheduler.TRY_AGAIN
+    assert await tick(scene.parts) == 1

@@ -102,7 +102,8 @@ class Scene:
         self.bench.desk.leases.drop(held)
         await self.bench.execute(
             "UPDATE sync_job SET lease_until = now() - interval '1 second',"
-            " crashes = CASE WHEN :forgets THEN 0 ELSE crashes END"
+            " crashes = CASE WHEN :forgets THEN 0 ELSE crashes END,"
+            " deaths = CASE WHEN :forgets THEN 0 ELSE deaths END"
             " WHERE id = :id AND status IN ('running', 'cancelling')",
             id=job.id,
             forgets=self.forgets_crashes,

@@ -5,6 +5,7 @@ from fastapi.telemetry import TelemetryConfig
 
 from wellhead import __version__
 from wellhead.api.around.bounds import Bounds
+from wellhead.api.around.heads import Heads
 from wellhead.api.around.origins import Origins
 from wellhead.api.around.rates import RateLimits
 from wellhead.api.around.requests import Requests
@@ -19,11 +20,13 @@ from wellhead.api.routes import (
     auth_providers,
     browse_tree,
     collections,
+    connect,
     entities,
     entity_counts,
     failures,
     health,
     jobs,
+    mcp,
     oauth,
     organizations,
     progress,
@@ -75,6 +78,7 @@ def create_app(parts: Parts, *, auth: bool, rate_limit: int = 0) -> FastAPI:
     app.add_middleware(OneSlash)
     app.add_middleware(Bounds, unexpected=answer_unexpected)
     app.add_middleware(Origins)
+    app.add_middleware(Heads)
     app.add_middleware(Requests)
     answer_errors(app)
     for routes in (
@@ -89,6 +93,7 @@ def create_app(parts: Parts, *, auth: bool, rate_limit: int = 0) -> FastAPI:
         failures,
         search,
         search_legacy,
+        mcp,
         progress,
         api_keys,
         organizations,
@@ -98,6 +103,7 @@ def create_app(parts: Parts, *, auth: bool, rate_limit: int = 0) -> FastAPI:
         webhooks,
         usage,
         entity_counts,
+        connect,
     ):
         app.include_router(routes.router)
     return app

@@ -26,9 +26,10 @@ from wellhead.domain.errors import (
 )
 from wellhead.services.checks import UpstreamBusyError
 from wellhead.services.validation import InvalidFieldsError
-from wellhead.store.database import is_gone
+from wellhead.store.database import has_collided, is_gone
 
 RETRY_AFTER_SECONDS = 5
+COLLIDED_RETRY_AFTER_SECONDS = 1
 
 UNREADABLE = (
     (RecursionError, "The body is nested too deeply"),
@@ -54,6 +55,7 @@ def answer_errors(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _refused_by_the_framework)
     app.add_exception_handler(DataError, _not_storable)
+    app.add_exception_handler(psycopg.DataError, _not_storable)
     app.add_exception_handler(UnicodeEncodeError, _not_storable)
 
 
@@ -124,12 +126,16 @@ async def _not_storable(request: Request, error: Exception) -> PlainAnswer:
 def answer_unexpected(scope: Scope, error: Exception) -> PlainAnswer:
     """Say in the answer what kind of error it is, and everything in the log."""
     where = {"method": scope["method"], "route": route_of(scope)}
+    if any(has_collided(one) for one in _chain(error)):
+        log.warning("requests collided", **where, error=type(error).__name__)
+        return _later(
+            "Another request was changing the same at this moment; try again",
+            COLLIDED_RETRY_AFTER_SECONDS,
+        )
     if any(_is_away(one) for one in _chain(error)):
         log.warning("database away", **where, error=type(error).__name__)
-        return PlainAnswer(
-            {"detail": "The database is not available, try again soon"},
-            status_code=503,
-            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        return _later(
+            "The database is not available, try again soon", RETRY_AFTER_SECONDS
         )
     log.error("request failed", **where, exc_info=error)
     # its own words may repeat what was sent, or name files
@@ -138,6 +144,11 @@ def answer_unexpected(scope: Scope, error: Exception) -> PlainAnswer:
         {"detail": f"Internal Server Error: {type(error).__name__}: {said}"},
         status_code=500,
     )
+
+
+def _later(message: str, seconds: int) -> PlainAnswer:
+    headers = {"Retry-After": str(seconds)}
+    return PlainAnswer({"detail": message}, status_code=503, headers=headers)
 
 
 def _is_away(error: BaseException) -> bool:

@@ -53,7 +53,7 @@ EITHER: list[dict[str, list[str]]] = [{name: []} for name in SCHEMES]
 
 REFUSALS = {
     400: "It is not possible, such as a name that is taken; or the body is no text.",
-    401: "No key was sent.",
+    401: "No key was sent; or the token's session is over.",
     403: "The key is unknown, revoked or expired, or may not do this.",
     404: "It is not there, or belongs to another organization.",
     409: "The state does not allow it.",
@@ -63,7 +63,8 @@ REFUSALS = {
     429: "Too many requests; `Retry-After` says when to come back.",
     500: "A bug.",
     502: "The source did not answer.",
-    503: "The database or the embedder is away; `Retry-After` says when to come back.",
+    503: "The database, the embedder or a language model is away, or others were"
+    " changing the same; `Retry-After` says when to come back.",
     504: "It took too long.",
 }
 LATER = (429, 503)
@@ -78,6 +79,8 @@ ALSO: dict[str, tuple[int, ...]] = {
     "get_subscription": (409,),
     "list_messages": (404,),
     "create_connection": (404, 502),
+    "connect_source": (404, 502),
+    "create_session": (404,),
     "run_connection": (409,),
     "cancel_job": (409,),
     "delete_key": (404,),

@@ -17,6 +17,7 @@ from wellhead.app.processes import database_url
 from wellhead.app.settings import Settings, variable
 from wellhead.app.wiring import choose_embedder, open_parts
 from wellhead.domain.errors import StartError, WellheadError
+from wellhead.index.lance_manifest import missing_files
 from wellhead.sources.registry import Registry
 from wellhead.store import migrate
 from wellhead.worker.scrub import Damage, Finding, ScrubReport, scrub
@@ -35,6 +36,15 @@ def list_settings(settings: Settings, options: Sequence[str] = ()) -> list[Check
         }
         for name, field in type(settings).model_fields.items()
     ]
+
+
+def whose_settings(settings: Settings) -> str:
+    """Say whose settings these are: a server may have been started with others."""
+    served = Home(settings.data_dir).served()
+    said = "These are the settings that this command was given."
+    if served is None:
+        return said
+    return f"{said} The server at {served.url} has those that it was started with."
 
 
 def _origin(settings: Settings, name: str, options: Sequence[str]) -> str:
@@ -104,8 +114,14 @@ def _index(settings: Settings) -> str:
     folder = Home(settings.data_dir).index
     if not folder.exists():
         return f"{folder} will be made at the first start"
-    tables = sum(1 for one in folder.iterdir() if one.is_dir())
-    return f"{folder}, {tables} tables"
+    tables = [one for one in folder.iterdir() if one.suffix == ".lance"]
+    missing = [file for table in tables for file in missing_files(table)]
+    if missing:
+        raise StartError(
+            f"{len(missing)} files are missing, such as {missing[0]}: put them back, "
+            "or see what `wellhead doctor --scrub --dry-run` finds"
+        )
+    return f"{folder}, {len(tables)} tables"
 
 
 async def _embedder(settings: Settings) -> str:

@@ -16,6 +16,10 @@ LOCK_SECONDS = 2.0
 ORPHANS_SECONDS = 20.0
 
 
+class TakenError(StartError):
+    """Another Wellhead has the data directory."""
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """The server that runs on a data directory."""
@@ -38,6 +42,10 @@ class Home:
     @property
     def log_file(self) -> Path:
         return self.path / "serve.log"
+
+    @property
+    def lock_file(self) -> Path:
+        return self.path / "serve.lock"
 
     @property
     def index(self) -> Path:
@@ -76,12 +84,21 @@ class Home:
         Children that inherit the descriptor keep the lock, so when a supervisor was
         killed the next one waits until the last of its processes has gone.
         """
-        descriptor = os.open(self.path / "serve.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            self._wait_for_lock(descriptor)
-            yield descriptor
-        finally:
-            os.close(descriptor)
+        while True:
+            descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                self._wait_for_lock(descriptor)
+                if self._is_there(descriptor):
+                    yield descriptor
+                    return
+            finally:
+                os.close(descriptor)
+
+    def _is_there(self, descriptor: int) -> bool:
+        """Tell whether others find this lock, or whoever had it has removed it."""
+        with suppress(FileNotFoundError):
+            return os.path.samestat(os.fstat(descriptor), self.lock_file.stat())
+        return False
 
     def _wait_for_lock(self, descriptor: int) -> None:
         begun = time.monotonic()
@@ -93,7 +110,7 @@ class Home:
                 is_orphaned = other is not None and not _is_alive(other.pid)
                 patience = ORPHANS_SECONDS if is_orphaned else LOCK_SECONDS
                 if time.monotonic() - begun > patience:
-                    raise StartError(_is_taken(self.path, other)) from None
+                    raise TakenError(_is_taken(self.path, other)) from None
                 time.sleep(0.1)
             else:
                 return
@@ -101,7 +118,7 @@ class Home:
     def served(self) -> Served | None:
         """Return the running server, None when there is none."""
         with suppress(OSError):
-            descriptor = os.open(self.path / "serve.lock", os.O_RDWR)
+            descriptor = os.open(self.lock_file, os.O_RDWR)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -5,7 +5,7 @@ import gzip
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,7 @@ def restore(settings: Settings, source: Path, *, tell: Tell) -> Restored:
     home = Home(settings.data_dir)
     _check_not_served(home)
     try:
-        home.make()
-        with home.locked(), _begun(home):
+        with _made(home), _begun(home):
             _check_keys(settings, manifest)
             _check_room(settings, manifest)
             _copy_files(manifest, source, home, tell=tell)
@@ -138,6 +137,28 @@ def _check_not_served(home: Home) -> None:
             f"a server runs on {home.path} ({served.url}): restore into an empty data "
             "directory, with --data-dir"
         )
+
+
+@contextmanager
+def _made(home: Home) -> Iterator[None]:
+    """Make the place and hold it; where that fails, what was made is removed."""
+    folders = [home.index, home.path, *home.path.parents]
+    new = [one for one in folders if not one.exists()]
+    is_lock_new = not home.lock_file.exists()
+    is_done = False
+    try:
+        home.make()
+        with home.locked():
+            try:
+                yield
+                is_done = True
+            finally:
+                if is_lock_new and not is_done and not home.restoring.exists():
+                    home.lock_file.unlink()
+    finally:
+        for folder in [] if is_done else new:
+            with suppress(OSError):  # somebody has put something there
+                folder.rmdir()
 
 
 @contextmanager

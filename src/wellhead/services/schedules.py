@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from croniter import CroniterBadDateError, croniter
+from croniter import CroniterBadDateError, CroniterError, croniter
 
 from wellhead.domain.connections import SourceConnection
 from wellhead.domain.errors import BadRequestError, InvalidInputError
@@ -91,6 +91,14 @@ def next_run(cron: str, *, after: datetime) -> datetime:
     """Return the first moment that the cron names after this one."""
     moment: datetime = croniter(cron, after.astimezone(UTC)).get_next(datetime)
     return moment
+
+
+def shown_next_run(cron: str | None, *, after: datetime) -> datetime | None:
+    """Return what the cron names next; None if it cannot be read any more."""
+    try:
+        return None if cron is None else next_run(cron, after=after)
+    except CroniterError:
+        return None  # told when it is due
 
 
 def first_moments(

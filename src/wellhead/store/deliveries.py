@@ -150,14 +150,30 @@ class Standing:
     failing_since: datetime | None
 
 
-async def hold(connection: AsyncConnection, subscription_id: UUID) -> Standing | None:
-    """Lock the subscription before its deliveries, as everybody does; None if gone."""
+async def hold(
+    connection: AsyncConnection, subscription_id: UUID, claimed: Sequence[Claimed]
+) -> Standing | None:
+    """Lock the subscription, then these deliveries; None if it is gone.
+
+    Everybody locks in this order, and attempts after their deliveries.
+    """
     query = select(
         subscription.c.url, subscription.c.disabled, subscription.c.failing_since
     ).where(subscription.c.id == subscription_id)
     found = await connection.execute(query.with_for_update(key_share=True))
     row = found.one_or_none()
-    return None if row is None else Standing(*row)
+    if row is None:
+        return None
+    await connection.execute(
+        select(delivery.c.event_id)
+        .where(
+            delivery.c.subscription_id == subscription_id,
+            delivery.c.event_id.in_([one.event_id for one in claimed]),
+        )
+        .order_by(delivery.c.event_id)
+        .with_for_update()
+    )
+    return Standing(*row)
 
 
 async def record(

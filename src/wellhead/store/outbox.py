@@ -131,12 +131,32 @@ _FAN_OUT = text(
 
 
 async def purge(connection: AsyncConnection, *, before: datetime, limit: int) -> int:
-    """Forget old events with their deliveries and attempts; returns how many."""
-    result = await connection.execute(
+    """Forget old events with their deliveries and attempts; returns how many.
+
+    What somebody is at work with is left for another time: this waits for nobody.
+    """
+    old = await connection.execute(
         text(
-            "DELETE FROM event WHERE id IN (SELECT id FROM event"
-            " WHERE created_at < :before ORDER BY created_at LIMIT :limit)"
+            "SELECT id FROM event WHERE created_at < :before"
+            " ORDER BY created_at LIMIT :limit FOR UPDATE SKIP LOCKED"
         ),
         {"before": before, "limit": limit},
     )
+    # a statement of its own: now that events are held they get no more deliveries
+    result = await connection.execute(_PURGE, {"ids": [row.id for row in old]})
     return int(result.rowcount)
+
+
+_PURGE = text(
+    """
+    WITH held AS (
+      SELECT event_id, subscription_id FROM delivery
+      WHERE event_id = ANY(CAST(:ids AS bigint[])) FOR UPDATE SKIP LOCKED
+    ), busy AS (
+      SELECT event_id FROM delivery LEFT JOIN held USING (event_id, subscription_id)
+      WHERE event_id = ANY(CAST(:ids AS bigint[])) AND held.event_id IS NULL
+    )
+    DELETE FROM event WHERE id = ANY(CAST(:ids AS bigint[]))
+      AND id NOT IN (SELECT event_id FROM busy)
+    """
+)

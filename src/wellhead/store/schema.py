@@ -191,6 +191,7 @@ sync_job = Table(
     Column("phase", Text),
     Column("checkpoint", JSONB),
     Column("crashes", SmallInteger, nullable=False, server_default=text("0")),
+    Column("deaths", SmallInteger, nullable=False, server_default=text("0")),
     _false("released"),
     Column("suspect_key", LargeBinary),
     Column("rollback", Text, nullable=False, server_default=text("'none'")),

@@ -119,7 +119,7 @@ async def _send(courier: Courier, to: Endpoint, claimed: Claimed) -> Answer:
 
 async def _hand_back(parts: Parts, to: Endpoint, claimed: Sequence[Claimed]) -> None:
     async with parts.db.begin() as connection:
-        if await deliveries.hold(connection, to.subscription_id):
+        if await deliveries.hold(connection, to.subscription_id, claimed):
             await deliveries.hand_back(connection, claimed, at=parts.clock.now())
 
 
@@ -141,10 +141,12 @@ async def _record(parts: Parts, to: Endpoint, outcomes: Sequence[Outcome]) -> No
     now = parts.clock.now()
     is_well = any(one.status is AttemptStatus.SUCCESS for one in outcomes)
     async with parts.db.begin() as connection:
-        found = await deliveries.hold(connection, to.subscription_id)
+        found = await deliveries.hold(
+            connection, to.subscription_id, [one.claimed for one in outcomes]
+        )
         if found is None:
             return
-        for one in sorted(outcomes, key=lambda one: one.claimed.event_id):
+        for one in outcomes:
             await deliveries.record(connection, to.subscription_id, one)
         if found.disabled or found.url != to.url:
             return  # somebody saw to it meanwhile: this says nothing about it now

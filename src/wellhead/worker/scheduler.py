@@ -1,22 +1,30 @@
 """The ticker: starts jobs of connections whose time has come."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import structlog
+from croniter import CroniterError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.connections import SourceConnection
-from wellhead.domain.errors import ConflictError
+from wellhead.domain.errors import ConflictError, ErrorCategory
+from wellhead.domain.jobs import JobStatus, SyncJob, move
 from wellhead.services import runs, schedules
 from wellhead.services.parts import Parts
 from wellhead.store import connections, jobs
+from wellhead.store.database import is_gone
+from wellhead.store.outbox import write_job_event
 
 BATCH = 100
 FULL_RUN_WAITS = timedelta(hours=1)
 """How long the daily full run waits for a job that is open."""
 LOOK_AGAIN = timedelta(seconds=15)
+TRY_AGAIN = timedelta(minutes=5)
+"""How long one that could not be started waits, so that it holds nobody up."""
 
 _log = structlog.get_logger(__name__)
 
@@ -43,9 +51,77 @@ async def _start_all(parts: Parts, now: datetime, take: _Take, meet: _Meet) -> i
         async with parts.db.begin() as connection:
             due = await take(connection, now, limit=BATCH)
             for one in due:
-                started += await meet(parts, connection, one, now)
+                started += await _meet_apart(parts, connection, one, now, meet)
         if len(due) < BATCH:
             return started
+
+
+async def _meet_apart(
+    parts: Parts,
+    connection: AsyncConnection,
+    due: SourceConnection,
+    now: datetime,
+    meet: _Meet,
+) -> bool:
+    """Meet one so that its failing stops none of the others in the transaction."""
+    try:
+        async with connection.begin_nested():
+            return await meet(parts, connection, due, now)
+    except CroniterError:
+        _log.warning("schedule cannot be read", connection_id=str(due.id))
+        if await _end_schedule(connection, due, now):
+            return False
+    except Exception as error:  # whatever one connection has, the others start
+        if is_gone(error):
+            raise
+        _log.exception("not started", connection_id=str(due.id))
+    await _put_off(connection, due, now)
+    return False
+
+
+async def _end_schedule(
+    connection: AsyncConnection, due: SourceConnection, now: datetime
+) -> bool:
+    """Take it off the schedule, and tell its owner by a job that FAILED at once.
+
+    A new schedule puts it back. Waits while a job is open or the connection is paused,
+    which is told first.
+    """
+    is_open = await jobs.open_job(connection, due.id) is not None
+    if is_open or not _may_start(due):
+        return False
+    pending = SyncJob(
+        id=uuid4(),
+        organization_id=due.organization_id,
+        connection_id=due.id,
+        created_at=now,
+        trigger="schedule",
+    )
+    failed = replace(
+        move(pending, JobStatus.FAILED, at=now),
+        error=f"The schedule '{due.schedule_cron}' cannot be read: set another one",
+        error_category=ErrorCategory.CONFIG_INVALID,
+    )
+    await jobs.add(connection, pending)
+    await jobs.save(connection, failed, was=pending)
+    await write_job_event(connection, failed, now)
+    await connections.change(
+        connection, due.id, dict.fromkeys(("next_run_at", "next_full_at"))
+    )
+    return True
+
+
+async def _put_off(
+    connection: AsyncConnection, due: SourceConnection, now: datetime
+) -> None:
+    """Let what is due of it come again a little later, after all others."""
+    moments = {"next_run_at": due.next_run_at, "next_full_at": due.next_full_at}
+    later = {
+        name: now + TRY_AGAIN
+        for name, moment in moments.items()
+        if moment is not None and moment <= now
+    }
+    await connections.change(connection, due.id, later)
 
 
 async def _meet_run(

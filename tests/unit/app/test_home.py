@@ -2,6 +2,8 @@
 
 import os
 import stat
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,21 @@ def test_a_second_server_is_told_about_the_first(home: Home) -> None:
             home.locked().__enter__()
     with home.locked():
         pass
+
+
+def test_a_lock_that_was_removed_locks_nobody_out_and_nobody_in(home: Home) -> None:
+    holder, waiting = home.locked(), home.locked()
+    holder.__enter__()
+    with ThreadPoolExecutor(1) as pool:
+        second = pool.submit(waiting.__enter__)
+        time.sleep(0.05)  # it waits for the file that is about to go
+        home.lock_file.unlink()
+        holder.__exit__(None, None, None)
+        second.result()
+
+    with pytest.raises(StartError):
+        home.locked().__enter__()
+    waiting.__exit__(None, None, None)
 
 
 def test_a_file_from_another_time_does_not_matter(home: Home) -> None:

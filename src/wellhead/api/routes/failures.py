@@ -21,6 +21,8 @@ router = SlashRouter(
     tags=["source-connections"],
 )
 
+AskedClass = Annotated[FailureClass | None, Query(alias="class")]
+
 
 @router.get("")
 async def list_failures(
@@ -32,7 +34,7 @@ async def list_failures(
     limit: Limit = 100,
     after: AfterKey = None,
     stage: FailureStage | None = None,
-    failure_class: Annotated[FailureClass | None, Query(alias="class")] = None,
+    failure_class: AskedClass = None,
 ) -> list[QuarantinedFailure]:
     """List what failed, in whichever job, and is not well since.
 
@@ -59,12 +61,17 @@ async def retry_failures(
     parts: Services,
     tenant: Tenant,
     body: RetryRequest | None = None,
+    stage: FailureStage | None = None,
+    failure_class: AskedClass = None,
 ) -> RetryAnswer:
-    """Try again what failed, also for good: all of it, or what the body names.
+    """Try again what failed, also for good: all of it, or what is named.
 
-    Starts a job; while one is open, the answer says which job makes the try.
+    The query names it as for the list; what the body says goes before. Starts a job;
+    while one is open, the answer says which job makes the try.
     """
-    which = (body or RetryRequest()).meant()
+    which = (body or RetryRequest()).meant(
+        Selection(stage=stage, failure_class=failure_class)
+    )
     return RetryAnswer.of(
         await failures.retry_failures(parts, tenant, source_connection_id, which)
     )

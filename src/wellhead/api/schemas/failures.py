@@ -93,10 +93,11 @@ class RetryRequest(BaseModel):
         description="Only transient or only permanent failures.",
     )
 
-    def meant(self) -> Selection:
+    def meant(self, asked: Selection) -> Selection:
+        """Return what is chosen; what the body does not say is as asked beside it."""
         return Selection(
-            stage=self.stage,
-            failure_class=self.failure_class,
+            stage=self.stage or asked.stage,
+            failure_class=self.failure_class or asked.failure_class,
             source_ids=self.source_ids,
         )
 

@@ -47,11 +47,15 @@ def doctor(
         show(told, partial(_scrub_report, where=where), as_json=json)
         is_well = told["is_well"]
     else:
-        from wellhead.app.checkup import check_all, list_settings
+        from wellhead.app.checkup import check_all, list_settings, whose_settings
 
         options = [] if data_dir is None else ["data_dir"]
         checks = check_all(settings)
-        data = {"settings": list_settings(settings, options), "checks": checks}
+        data = {
+            "settings": list_settings(settings, options),
+            "note": whose_settings(settings),
+            "checks": checks,
+        }
         show(data, _report, as_json=json)
         is_well = all(check["ok"] for check in checks)
     if not is_well:
@@ -93,6 +97,7 @@ def _report(data: dict[str, Any]) -> Any:
             ["setting", "value", "from"],
             [(one["name"], one["value"], one["from"]) for one in data["settings"]],
         ),
+        data["note"],
         table(
             ["check", "", "found"],
             [

@@ -1,5 +1,6 @@
 """The server as commands see it: its HTTP API, with errors in one line."""
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,21 @@ from wellhead.domain.errors import WellheadError
 TIMEOUT_SECONDS = 60
 PAGE = 1000
 PATIENCE_SECONDS = 15
+OPTIONS = {
+    "class": "--class",
+    "confirm_deletes": "--confirm-deletes",
+    "cron": "--cron",
+    "event_types": "--event",
+    "expires_in_days": "--expires-in-days",
+    "force_full_sync": "--full",
+    "limit": "--limit",
+    "offset": "--offset",
+    "readable_id": "--readable-id",
+    "stage": "--stage",
+}
+"""What the API calls a value, as it is typed for a command."""
+_VALUE = re.compile(rf"\b({'|'.join(OPTIONS)})=(?=\S)")
+_PLACE = re.compile(r"(body|path|query)\.")
 
 
 class CommandError(WellheadError):
@@ -70,6 +86,10 @@ class Server:
     def delete(self, path: str, **params: Any) -> Any:
         return self._ask("DELETE", path, params=params)
 
+    def send(self, path: str, body: bytes, headers: dict[str, str]) -> httpx.Response:
+        """Post what is JSON already; a refusal is an answer as well."""
+        return self._request("POST", path, content=body, headers=headers)
+
     def all(self, path: str, **params: Any) -> Iterator[Any]:
         """Yield every item of a list that is paged by skip and limit."""
         skip = 0
@@ -106,19 +126,22 @@ class Server:
 
     def _answer(self, method: str, path: str, **more: Any) -> httpx.Response:
         given = {k: v for k, v in more.pop("params").items() if v is not None}
+        response = self._request(method, path, params=given, **more)
+        if response.is_success:
+            return response
+        raise RefusedError(explain(response), response.status_code)
+
+    def _request(self, method: str, path: str, **more: Any) -> httpx.Response:
         try:
-            response = self._client.request(method, path, params=given, **more)
+            return self._client.request(method, path, **more)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise CommandError(
                 f"no answer from {self._client.base_url} "
                 f"({str(error) or type(error).__name__}): is the server running?"
             ) from error
-        if response.is_success:
-            return response
-        raise RefusedError(_explain(response), response.status_code)
 
 
-def _explain(response: httpx.Response) -> str:
+def explain(response: httpx.Response) -> str:
     try:
         body = response.json()
     except ValueError:
@@ -127,12 +150,20 @@ def _explain(response: httpx.Response) -> str:
         return f"the server answered {response.status_code}"
     errors = body.get("errors")
     if isinstance(errors, list) and errors:
-        found = [f"{where}: {what}" for one in errors for where, what in one.items()]
+        found = [
+            f"{_typed(where)}: {what}" for one in errors for where, what in one.items()
+        ]
         return "; ".join(found)
     said = str(body.get("detail", f"the server answered {response.status_code}"))
+    said = _VALUE.sub(lambda value: f"{OPTIONS[value[1]]} ", said)
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         said += " (set WELLHEAD_API_KEY, or see `wellhead keys create --local`)"
     return said
+
+
+def _typed(where: str) -> str:
+    """Return what a person typed of what the API names by its place in a request."""
+    return OPTIONS.get(where.rpartition(".")[2]) or _PLACE.sub("", where, count=1)
 
 
 def segment(text: object) -> str:

@@ -533,6 +533,9 @@ def upgrade() -> None:
             "crashes", sa.SmallInteger(), server_default=sa.text("0"), nullable=False
         ),
         sa.Column(
+            "deaths", sa.SmallInteger(), server_default=sa.text("0"), nullable=False
+        ),
+        sa.Column(
             "released", sa.Boolean(), server_default=sa.text("false"), nullable=False
         ),
         sa.Column("suspect_key", sa.LargeBinary(), nullable=True),
