@@ -1,6 +1,7 @@
 """The embedded PostgreSQL, started, attacked and stopped as in the field."""
 # ruff: noqa: S108, S607  (processes and places of these tests' own choice)
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -169,6 +170,19 @@ def test_a_server_outlives_an_owner_that_is_killed(folder: Path) -> None:
     assert _pid(folder) == pid
     server.stop()
     assert not server.is_alive()
+
+
+async def test_the_end_of_the_server_is_noticed_at_once(folder: Path) -> None:
+    server = EmbeddedPostgres.ensure(folder)
+    watching = asyncio.create_task(server.until_gone())
+    done, _ = await asyncio.wait([watching], timeout=1)
+    assert not done
+
+    _kill(folder)
+    await asyncio.wait_for(watching, 10)
+
+    assert not server.is_alive()
+    await server.until_gone()
 
 
 def test_what_was_committed_survives_the_kill_of_the_server(folder: Path) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from wellhead.domain.errors import StartError
 from wellhead.store import migrate
+from wellhead.store.revision import is_current
 from wellhead.store.tables import metadata
 
 
@@ -139,6 +140,31 @@ def test_a_newer_database_is_refused(database_url: str, change: str) -> None:
 
     with pytest.raises(StartError, match=r"newer .* upgrade Wellhead"):
         migrate.upgrade(database_url)
+
+
+def test_a_database_is_current_once_both_schemas_are(empty_database_url: str) -> None:
+    assert not is_current(empty_database_url)
+
+    migrate.upgrade(empty_database_url)
+
+    assert is_current(empty_database_url)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE alembic_version SET version_num = '0000'",
+        "UPDATE setting SET value = '00.00.00.sql' WHERE name = 'engine_schema'",
+        "DELETE FROM setting WHERE name = 'engine_schema'",
+    ],
+)
+def test_a_database_that_is_behind_is_not_current(
+    database_url: str, change: str
+) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(change.encode())
+
+    assert not is_current(database_url)
 
 
 def test_an_old_postgresql_is_refused(

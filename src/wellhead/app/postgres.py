@@ -5,6 +5,7 @@ answers. It is gone when `postgres.lock` is free: the starter locks that file an
 process of the server inherits the lock, which so ends with the last of them.
 """
 
+import asyncio
 import errno
 import fcntl
 import os
@@ -90,6 +91,23 @@ class EmbeddedPostgres:
 
     def is_alive(self) -> bool:
         return _answers(self.url)
+
+    async def until_gone(self) -> None:
+        """Return when the server ends, or seems to; at once if it is gone.
+
+        It closes a connection then, which is watched at no cost.
+        """
+        loop, closed = asyncio.get_running_loop(), asyncio.Event()
+        connecting = psycopg.AsyncConnection.connect(
+            self.url, dbname="postgres", autocommit=True, connect_timeout=5
+        )
+        with suppress(psycopg.OperationalError):
+            async with await connecting as connection:
+                loop.add_reader(connection.fileno(), closed.set)
+                try:
+                    await closed.wait()
+                finally:
+                    loop.remove_reader(connection.fileno())
 
     def stop(self) -> None:
         """Shut the server down, to its last process; blocks. Down already is fine."""

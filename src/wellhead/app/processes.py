@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -20,7 +21,6 @@ CANNOT_START = 78
 """The exit status of a process that starting again would not help."""
 GRACE_SECONDS = 10.0
 ORPHAN_WORKER_SECONDS = 2.0
-REQUEST_SECONDS = 5
 WORKERS_INDEX_CACHE_BYTES = 64 * 2**20
 """A worker appends; it is searches that profit from a larger one."""
 
@@ -33,6 +33,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--tied", action="store_true", help="end when stdin does")
     parser.add_argument("--ends-postgres", action="store_true")
     given = parser.parse_args(words)
+    gc.disable()  # loading makes much and drops little: to look through it is in vain
     orphaned = threading.Event()
     if given.tied:
         threading.Thread(target=_follow_parent, args=[orphaned], daemon=True).start()
@@ -48,6 +49,12 @@ def main(words: Sequence[str] | None = None) -> int:
     if orphaned.is_set() and given.ends_postgres:
         _end_postgres(settings)
     return 0
+
+
+def _settle() -> None:
+    """Collect garbage from now on, but never look through what was loaded."""
+    gc.freeze()
+    gc.enable()
 
 
 def _follow_parent(orphaned: threading.Event) -> None:
@@ -80,17 +87,14 @@ def database_url(settings: Settings) -> str:
 
 def run_api(settings: Settings, listener: socket.socket) -> None:
     """Serve HTTP on the socket until SIGTERM."""
-    from wellhead.store import migrate
-
     _configure_logs(settings)
-    migrate.upgrade(database_url(settings))
+    _upgrade(database_url(settings))
     asyncio.run(_serve_api(settings, listener))
 
 
 async def _serve_api(settings: Settings, listener: socket.socket) -> None:
-    import uvicorn
-
     from wellhead.api.application import create_app
+    from wellhead.app.http_server import HttpServer
     from wellhead.app.wiring import open_parts
     from wellhead.services import keys
 
@@ -103,23 +107,7 @@ async def _serve_api(settings: Settings, listener: socket.socket) -> None:
             auth=settings.auth is AuthMode.ON,
             rate_limit=settings.rate_limit,
         )
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            timeout_graceful_shutdown=REQUEST_SECONDS,
-        )
-
-        class Server(uvicorn.Server):
-            async def shutdown(
-                self, sockets: list[socket.socket] | None = None
-            ) -> None:
-                app.state.progress.close()  # it waits for requests, not for streams
-                await super().shutdown(sockets)
-
-        server = Server(config)
+        server = HttpServer(app, closing=app.state.progress.close)
 
         def leave(*_: object) -> None:
             server.should_exit = True
@@ -127,15 +115,14 @@ async def _serve_api(settings: Settings, listener: socket.socket) -> None:
         # uvicorn raises the signal again once it is done; the parts are yet to close
         signal.signal(signal.SIGTERM, leave)
         signal.signal(signal.SIGINT, leave)
+        _settle()
         await server.serve(sockets=[listener])
 
 
 def run_worker(settings: Settings) -> None:
     """Run sync jobs until SIGTERM; jobs under way go to other workers."""
-    from wellhead.store import migrate
-
     _configure_logs(settings)
-    migrate.upgrade(database_url(settings))
+    _upgrade(database_url(settings))
     asyncio.run(_work(settings))
 
 
@@ -155,6 +142,7 @@ async def _work(settings: Settings) -> None:
         index_cache_bytes=WORKERS_INDEX_CACHE_BYTES,
     ) as parts:
         converter = open_converter(settings)
+        _settle()
         try:
             await work(
                 parts,
@@ -166,6 +154,16 @@ async def _work(settings: Settings) -> None:
             )
         finally:
             await converter.close()
+
+
+def _upgrade(url: str) -> None:
+    """Bring the database up to date; what does it is loaded only where it must."""
+    from wellhead.store.revision import is_current
+
+    if not is_current(url):
+        from wellhead.store import migrate
+
+        migrate.upgrade(url)
 
 
 def _die() -> None:

@@ -193,13 +193,14 @@ class _Server:
 
     async def _keep_postgres(self, postgres: EmbeddedPostgres) -> None:
         while True:
-            await asyncio.sleep(POSTGRES_SECONDS)
+            await postgres.until_gone()
             try:
                 if not await asyncio.to_thread(postgres.is_alive):
                     _log.warning("PostgreSQL is gone, starting it again")
                     await asyncio.to_thread(EmbeddedPostgres.ensure, postgres.data_dir)
             except StartError as error:
                 _log.error("PostgreSQL cannot be started", error=str(error))
+            await asyncio.sleep(POSTGRES_SECONDS)
 
 
 async def _first_error_or(

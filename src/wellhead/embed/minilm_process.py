@@ -8,8 +8,6 @@ from functools import cache
 from multiprocessing import parent_process
 from typing import Any
 
-import numpy as np
-
 MAX_TOKENS = 256
 # Longer texts cannot matter: 256 tokens end far before. Spares tokenising megabytes.
 MAX_CHARACTERS = 20_000
@@ -34,6 +32,9 @@ def embed_texts(texts: Sequence[str]) -> bytes:
 
 
 def _embed(session: Any, tokenizer: Any, text: str) -> bytes:
+    # Who only starts the processes does without.
+    import numpy as np  # noqa: PLC0415  # as above
+
     readable = text[:MAX_CHARACTERS].encode("utf-8", "replace").decode()
     ids = np.array([tokenizer.encode(readable).ids], dtype=np.int64)
     inputs = {

@@ -8,10 +8,13 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, TypeVar
 from uuid import UUID
 
 import procrastinate
+import psycopg
 from procrastinate import exceptions
+from psycopg.abc import PQGen
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -29,13 +32,38 @@ class Task(StrEnum):
     DELIVER = "deliver"
 
 
+Waited = TypeVar("Waited")
 Handler = Callable[[UUID], Awaitable[None]]
 
 _QUEUES = {Task.DELIVER: "deliveries"}
 """Tasks that have workers of their own, so that they take no job's place."""
 
-POLL_SECONDS = 1.0
+FETCH_SECONDS = 5.0
+"""Workers are notified of tasks; this is for connections that cannot be notified."""
+ABORT_SECONDS = 1.0
+BEAT_SECONDS = 5.0
+WAIT_SECONDS = 5.0
 STALLED_SECONDS = 15.0
+_NOTIFY = """
+    SELECT pg_notify(
+      'procrastinate_queue_v1#' || queue_name, '{"type": "job_inserted"}')
+    FROM procrastinate_jobs
+    WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= now())
+    GROUP BY queue_name
+"""
+"""As Procrastinate does it when a task is queued."""
+
+
+class _Connection(psycopg.AsyncConnection[Any]):
+    """Waits in peace: psycopg would look up ten times a second, without need."""
+
+    async def wait(
+        self,
+        gen: PQGen[Waited],
+        interval: float = WAIT_SECONDS,
+        timeout: float | None = None,  # noqa: ASYNC109  # psycopg's own signature
+    ) -> Waited:
+        return await super().wait(gen, interval, timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +80,7 @@ class JobEngine:
             conninfo=conninfo.render_as_string(hide_password=False),
             min_size=1,
             max_size=8,
+            connection_class=_Connection,
         )
         return cls(procrastinate.App(connector=connector))
 
@@ -118,6 +147,13 @@ class JobEngine:
             " WHERE status = 'doing' AND worker_id IS NULL"
         )
 
+    async def wake(self) -> None:
+        """Notify workers of tasks that wait: new ones may have been overlooked.
+
+        Nobody is told when the time of a task has come that had to wait for it.
+        """
+        await self.app.connector.execute_query_async(_NOTIFY)
+
     async def run(
         self, handlers: Mapping[Task, Handler], *, concurrency: int, stop: asyncio.Event
     ) -> None:
@@ -130,9 +166,9 @@ class JobEngine:
                 concurrency=concurrency,
                 install_signal_handlers=False,
                 shutdown_graceful_timeout=0.05,
-                fetch_job_polling_interval=POLL_SECONDS,
-                abort_job_polling_interval=POLL_SECONDS,
-                update_heartbeat_interval=2.0,
+                fetch_job_polling_interval=FETCH_SECONDS,
+                abort_job_polling_interval=ABORT_SECONDS,
+                update_heartbeat_interval=BEAT_SECONDS,
                 stalled_worker_timeout=STALLED_SECONDS,
                 delete_jobs="always",
             )

@@ -1,4 +1,4 @@
-"""After a power loss: what the index may have lost is synced again."""
+"""What a worker sees to when it starts: lost chunks, and jobs of workers that died."""
 
 from collections import defaultdict
 from datetime import timedelta
@@ -14,6 +14,10 @@ from wellhead.store import lost
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 WINDOW = timedelta(minutes=10)
+
+_IS_ANY_RUNNING = """
+    SELECT EXISTS (SELECT FROM sync_job WHERE status IN ('running', 'cancelling'))
+"""
 
 _log = structlog.get_logger(__name__)
 
@@ -45,6 +49,16 @@ async def after_power_loss(parts: Parts, *, boot_id: str | None = None) -> int:
     if forgotten:
         _log.warning("chunks lost with the power; syncing again", entities=forgotten)
     return forgotten
+
+
+async def meet_running_jobs(parts: Parts) -> None:
+    """Load the index while leases of workers that died run out.
+
+    Whoever takes their jobs over needs it at once, and it takes seconds.
+    """
+    [is_any] = await parts.reads.fetch(_IS_ANY_RUNNING, {}, bool)
+    if is_any:
+        await parts.index.collections()
 
 
 def _read_boot_id() -> str | None:

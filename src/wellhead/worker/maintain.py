@@ -21,6 +21,14 @@ MAINTAIN_EVERY = timedelta(seconds=15)
 MAINTAIN_AFTER = timedelta(minutes=5)
 """A table that grows is left alone; so it is looked at for a while after it grew."""
 
+_CHANGED = """
+    SELECT c.id FROM collection c WHERE NOT c.is_deleting AND EXISTS (
+      SELECT FROM source_connection s JOIN sync_job j ON j.connection_id = s.id
+      WHERE s.collection_id = c.id
+      AND j.progress_at + %(after)s > coalesce(c.maintained_at, '-infinity'))
+    AND coalesce(c.maintained_at, '-infinity') < now() - %(every)s
+"""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -56,18 +64,9 @@ async def _flush(parts: Parts, collection_id: UUID) -> int:
 
 async def maintain_tables(parts: Parts) -> None:
     """Optimise the tables of collections that changed since the last time."""
-    async with parts.db.connect() as connection:
-        rows = await connection.execute(
-            text(
-                "SELECT c.id FROM collection c WHERE NOT c.is_deleting AND EXISTS ("
-                " SELECT 1 FROM source_connection s JOIN sync_job j"
-                " ON j.connection_id = s.id WHERE s.collection_id = c.id"
-                " AND j.progress_at + :after > coalesce(c.maintained_at, '-infinity'))"
-                " AND coalesce(c.maintained_at, '-infinity') < now() - :every"
-            ),
-            {"every": MAINTAIN_EVERY, "after": MAINTAIN_AFTER},
-        )
-        changed = [row.id for row in rows]
+    changed: list[UUID] = await parts.reads.fetch(
+        _CHANGED, {"every": MAINTAIN_EVERY, "after": MAINTAIN_AFTER}, lambda one: one
+    )
     for collection_id in changed:
         async with maintainer(parts.db, collection_id) as is_mine:
             if not is_mine:

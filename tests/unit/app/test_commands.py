@@ -13,11 +13,19 @@ import structlog
 import typer.main
 
 from wellhead.app import logs
-from wellhead.app.cli import make_app
+from wellhead.app.cli import COMMANDS as CLI_COMMANDS
+from wellhead.app.cli import GROUPS, make_app
 from wellhead.app.cli.follow import Pace, describe
-from wellhead.app.cli.server import CommandError, RefusedError, Server
+from wellhead.app.cli.server import OPTIONS, CommandError, RefusedError, Server
 
-HEAVY = {"httpx", "lancedb", "fastapi", "sqlalchemy", "pydantic_settings", "psycopg"}
+HEAVY = {
+    *("alembic", "dulwich", "fastapi", "httpx", "lancedb", "mcp", "numpy"),
+    "procrastinate",
+    *("psycopg", "pyarrow", "pydantic_settings", "rich", "sqlalchemy", "structlog"),
+    *("uvicorn", "wellhead.app.cli.webhooks"),
+}
+SERVERS = ("wellhead.api.application", "wellhead.app.wiring", "wellhead.worker.loop")
+LATE = {"alembic", "lancedb", "mcp", "numpy", "onnxruntime", "pyarrow", "tokenizers"}
 
 
 def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -28,7 +36,8 @@ def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any
             yield " ".join((*path, name)), command
 
 
-COMMANDS = dict(_commands(typer.main.get_command(make_app())))
+whole: Any = typer.main.get_command(make_app())
+COMMANDS = dict(_commands(whole))
 
 
 @pytest.mark.parametrize("path", sorted(COMMANDS))
@@ -38,23 +47,57 @@ def test_every_command_says_what_it_does_with_an_example(path: str) -> None:
     assert command.help
     assert f"wellhead {path}" in command.epilog
     has_json = any("--json" in parameter.opts for parameter in command.params)
-    assert has_json or path == "worker"
+    assert has_json or path in ("mcp", "worker")
 
 
-def test_help_loads_nothing_heavy() -> None:
-    program = (
-        "import sys; sys.argv = ['wellhead', '--help']\n"
+def _loaded_by(program: str) -> tuple[str, set[str]]:
+    """Return what a program prints, and every module that it loads."""
+    program += "\nsys.stderr.write(' '.join(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{program}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout, set(done.stderr.split())
+
+
+def test_a_command_loads_nothing_that_it_does_without() -> None:
+    said, loaded = _loaded_by(
+        "sys.argv = ['wellhead', 'jobs', 'list', '--help']\n"
         "from wellhead.app.cli import main\n"
         "try: main()\n"
-        "except SystemExit: pass\n"
-        "sys.stderr.write(' '.join(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        "except SystemExit: pass"
     )
 
-    assert "Usage" in done.stdout
-    assert not HEAVY & set(done.stderr.split())
+    assert "Usage: wellhead jobs list" in said
+    assert not HEAVY & loaded
+
+
+def test_the_whole_help_loads_nothing_heavy() -> None:
+    said, loaded = _loaded_by(
+        "sys.argv = ['wellhead', '--help']\n"
+        "from wellhead.app.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass"
+    )
+
+    assert {word for word in GROUPS if word in said} == set(GROUPS)
+    assert HEAVY & loaded == {"wellhead.app.cli.webhooks"}
+
+
+def test_what_serves_is_loaded_without_the_index_and_the_embedder() -> None:
+    _, loaded = _loaded_by("\n".join(f"import {one}" for one in SERVERS))
+
+    assert set(SERVERS) <= loaded
+    assert not LATE & loaded
+
+
+def test_each_command_is_found_in_the_module_of_its_name() -> None:
+    for name in (*CLI_COMMANDS, *GROUPS):
+        alone: Any = typer.main.get_command(make_app(name))
+        assert name in alone.commands
+    assert list(whole.commands) == [*CLI_COMMANDS, *GROUPS]
 
 
 def _server(answer: httpx.Response) -> Server:
@@ -66,7 +109,18 @@ def _server(answer: httpx.Response) -> Server:
     ("answer", "said"),
     [
         (httpx.Response(404, json={"detail": "Collection not found"}), "not found"),
-        (httpx.Response(422, json={"errors": [{"body.name": "short"}]}), "body.name"),
+        (
+            httpx.Response(422, json={"errors": [{"body.name": "short"}]}),
+            "^name: short",
+        ),
+        (
+            httpx.Response(422, json={"errors": [{"query.confirm_deletes": "few"}]}),
+            "^--confirm-deletes: few",
+        ),
+        (
+            httpx.Response(409, json={"detail": "run with confirm_deletes=3"}),
+            "^run with --confirm-deletes 3$",
+        ),
         (httpx.Response(502, text="<html>"), "502"),
         (httpx.Response(401, json={"detail": "No key"}), "WELLHEAD_API_KEY"),
     ],
@@ -77,6 +131,17 @@ def test_a_refusal_is_one_line(answer: httpx.Response, said: str) -> None:
 
     assert "\n" not in str(caught.value)
     assert caught.value.status == answer.status_code
+
+
+def test_what_a_refusal_says_to_type_can_be_typed() -> None:
+    options = {
+        option
+        for command in COMMANDS.values()
+        for parameter in command.params
+        for option in parameter.opts
+    }
+
+    assert set(OPTIONS.values()) <= options
 
 
 def test_something_else_at_the_address_is_no_wellhead() -> None:
