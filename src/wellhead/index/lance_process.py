@@ -21,6 +21,8 @@ from wellhead.index.lance_audit import expunge_table
 from wellhead.index.lance_upkeep import Upkeep, maintain_table
 
 CACHE_BYTES = 64 * 2**20
+READ_ROWS = 1_024
+"""Lance holds several such batches; as many rows as it would take are 150 MB more."""
 _DURATIONS = ("keep", "quiet")
 
 
@@ -89,6 +91,8 @@ def main() -> None:
     # Ctrl-C goes to the whole terminal; the parent decides when this ends
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
+    # Lance has no other way to be told
+    os.environ["LANCE_DEFAULT_BATCH_SIZE"] = str(READ_ROWS)  # noqa: TID251  # as above
     folder, work, given = sys.argv[1:]
     values = json.loads(given)
     upkeep = Upkeep(**values | {n: timedelta(seconds=values[n]) for n in _DURATIONS})

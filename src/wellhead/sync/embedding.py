@@ -2,16 +2,16 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import stamina
 
 from wellhead.domain.errors import FailureStage, RetryableError
 from wellhead.sync.batch import PART_CHUNKS, Part
-from wellhead.sync.chunk import embedding_text
+from wellhead.sync.chunk import embedding_texts
 from wellhead.sync.failing import transient
-from wellhead.sync.patience import spoken
+from wellhead.sync.patience import index_patience, spoken
 from wellhead.sync.run import Matrix, Run, matrix
 
 TRIES = 3
@@ -29,17 +29,23 @@ async def vectors_of(run: Run, parts: Sequence[Part]) -> Matrix:
     hashes = [one for part in parts for one in part.text_hashes]
     rows = np.empty((len(hashes), dimension), dtype=np.float32)
     old = await _stored(run, parts, dimension)
-    missing: dict[bytes, list[int]] = {}
+    missing: dict[bytes, int] = {}
+    repeated: dict[int, int] = {}
     for position, digest in enumerate(hashes):
         row = old.get(digest)
         if row is None:
             row = run.vectors.get(digest)
-        if row is None:
-            missing.setdefault(digest, []).append(position)
-        else:
+        if row is not None:
             rows[position] = row
+        elif digest in missing:
+            repeated[position] = missing[digest]
+        else:
+            missing[digest] = position
     if missing:
-        await _embed(run, parts, missing, rows)
+        made = await _embed(run, _texts(parts, missing.values()))
+        run.vectors.put([*missing], made)
+        rows[[*missing.values()]] = made
+        rows[[*repeated]] = rows[[*repeated.values()]]
     return rows
 
 
@@ -55,39 +61,31 @@ async def _stored(
         max(part.end for part in parts) + PART_CHUNKS,
     )
     try:
-        found = await run.tools.index.read_vectors(
-            run.collection_id, sorted(olds), near
-        )
+        async with index_patience():
+            found = await run.tools.index.read_vectors(
+                run.collection_id, sorted(olds), near
+            )
     except (RuntimeError, ValueError, OSError) as error:
         raise RetryableError(f"the index refused: {error}") from error
     return {digest: matrix(row, dimension)[0] for digest, row in found.items()}
 
 
-async def _embed(
-    run: Run,
-    parts: Sequence[Part],
-    missing: dict[bytes, list[int]],
-    rows: Matrix,
-) -> None:
-    first = {positions[0] for positions in missing.values()}
-    texts: list[str] = []
-    position = 0
-    for part in parts:
-        for text in part.texts:
-            if position in first:
-                texts.append(embedding_text(part.loaded.entity.name, text))
-            position += 1
+def _texts(parts: Sequence[Part], positions: Iterable[int]) -> list[str]:
+    texts = [
+        text
+        for part in parts
+        for text in embedding_texts(part.loaded.entity.name, part.texts)
+    ]
+    return [texts[position] for position in positions]
+
+
+async def _embed(run: Run, texts: Sequence[str]) -> Matrix:
+    made = np.empty((len(texts), run.tools.embedder.dimension), dtype=np.float32)
     began = time.monotonic()
-    made = np.concatenate(
-        [
-            await _ask(run, texts[start : start + TEXTS])
-            for start in range(0, len(texts), TEXTS)
-        ]
-    )
+    for start in range(0, len(texts), TEXTS):
+        made[start : start + TEXTS] = await _ask(run, texts[start : start + TEXTS])
     run.pace.note(len(texts), time.monotonic() - began)
-    for digest, row in zip(missing, made, strict=True):
-        rows[missing[digest]] = row
-        run.vectors.put(digest, row)
+    return made
 
 
 async def _ask(run: Run, texts: Sequence[str]) -> Matrix:

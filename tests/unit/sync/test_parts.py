@@ -122,7 +122,7 @@ async def test_a_page_is_closed_by_the_size_of_its_texts() -> None:
 )
 def test_any_entity_is_read_back_from_its_rows(entity: Entity, first: int) -> None:
     stored = stored_form(entity)
-    texts = split(entity.text or "", kind=TextKind.TEXT, name="", budget=7)
+    texts = split(entity.text or "", kind=TextKind.TEXT, budget=7)
     vectors = np.ones((len(texts), DIMENSION), dtype=np.float32)
 
     rows = chunk_rows(
