@@ -123,6 +123,7 @@ async def test_a_collection_without_chunks_finds_and_removes_nothing(
     assert await reader.semantic(vectors_of([1]), 10, EVERYTHING) == []
     assert await reader.keyword("text", 10, EVERYTHING) == []
     assert await index.read_vectors(nowhere, [1]) == {}
+    assert await index.read_texts(nowhere, 1, range(9)) == {}
     assert await index.delete_versions(nowhere, [1]) == 0
     assert await index.delete_connection(nowhere, CONNECTION) == 0
     assert await stored(index, nowhere) == {}
@@ -201,6 +202,24 @@ async def test_vectors_are_read_back_by_the_hash_of_their_text(index: Index) -> 
             row = found[text_hash(f"entity {version} part {part}")]
             expected = np.asarray(vectors_of([version * 1000 + part]))[0]
             assert np.array_equal(np.frombuffer(row.cast("B"), np.float32), expected)
+
+
+async def test_texts_of_a_version_are_read_back_in_order(index: Index) -> None:
+    collection = uuid4()
+    await index.append(collection, DIMENSION, many([1, 2], 5))
+    rest = replace(entity(2, ["later", "last"]), first_ordinal=5)
+    for _ in range(2):  # whoever got no answer appends again
+        await index.append(collection, DIMENSION, [rest])
+
+    middle = await index.read_texts(collection, 2, range(3, 6))
+    assert list(middle.items()) == [
+        (3, "entity 2 part 3"),
+        (4, "entity 2 part 4"),
+        (5, "later"),
+    ]
+    assert len(await index.read_texts(collection, 2, range(100))) == 7
+    assert await index.read_texts(collection, 2, range(7, 9)) == {}
+    assert await index.read_texts(collection, 404, range(9)) == {}
 
 
 async def test_vectors_of_the_wrong_size_are_refused(index: Index) -> None:

@@ -21,7 +21,7 @@ from wellhead.domain.items import (
 )
 from wellhead.domain.jobs import JobMode, JobStatus, Rollback
 from wellhead.store import jobs
-from wellhead.sync import commit, prepare
+from wellhead.sync import commit, reading
 from wellhead.sync.recover import roll_back
 from wellhead.worker.maintain import flush_garbage
 from wellhead.worker.run_job import run_job
@@ -262,18 +262,18 @@ async def test_an_entity_that_kills_the_worker_is_quarantined(five) -> None:
             if not isinstance(item, Checkpoint):
                 yield item
 
-    read = prepare._read_or_fail
+    read = reading._read_group
 
-    async def deadly(run, item, *rest):
-        if item.entity.source_id == killer:
+    async def deadly(run, group):
+        if any(one.item.entity.source_id == killer for one in group):
             raise asyncio.CancelledError
-        return await read(run, item, *rest)
+        return await read(run, group)
 
     bench.script.items = items
     job = await bench.start()
     attempts = 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(prepare, "_read_or_fail", deadly)
+        patch.setattr(reading, "_read_group", deadly)
         while (await bench.job(job.id)).is_open:
             attempts += 1
             assert attempts < 20, "the job never ends"

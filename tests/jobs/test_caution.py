@@ -1,6 +1,7 @@
 """Whom a job blames when its workers die, and how long it stays careful."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -21,7 +22,8 @@ from wellhead.domain.items import (
 )
 from wellhead.domain.jobs import JobStatus, SyncJob
 from wellhead.store import scopes
-from wellhead.sync import commit, failing, prepare, run, sweep
+from wellhead.sync import commit, failing, loading, reading, run, sweep
+from wellhead.worker import run_job as job_run
 from wellhead.worker.run_job import _claim, run_job
 
 NAMES = [f"{number:02}" for number in range(10)]
@@ -33,21 +35,22 @@ class Deaths:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **at: int) -> None:
         self.left = {name.removeprefix("at_"): often for name, often in at.items()}
         self.recorded = 0
+        self._loop = asyncio.get_running_loop()
         self._reached = asyncio.Event()
         self._page_ended = asyncio.Event()
-        self._read, self._record = prepare._read, failing.record_suspect
-        monkeypatch.setattr(prepare, "_read", self._deadly_read)
-        monkeypatch.setattr(prepare, "record_suspect", self._counted)
+        self._load, self._record = loading.load, failing.record_suspect
+        monkeypatch.setattr(reading, "load", self._deadly_load)
+        monkeypatch.setattr(reading, "record_suspect", self._counted)
         self._finish = commit.finish
         monkeypatch.setattr(commit, "finish", self._finished)
 
-    async def _deadly_read(self, run: Any, item: Any, *rest: Any) -> Any:
-        ident = item.entity.source_id
+    def _deadly_load(self, run: Any, one: Any, *rest: Any) -> Any:
+        ident = one.item.entity.source_id
         if self.left.get(ident, 0) > 0:
             self.left[ident] -= 1
-            self._reached.set()
-            await asyncio.Event().wait()
-        return await self._read(run, item, *rest)
+            self._loop.call_soon_threadsafe(self._reached.set)
+            threading.Event().wait()
+        return self._load(run, one, *rest)
 
     async def _counted(self, *words: Any, **more: Any) -> None:
         self.recorded += 1
@@ -209,6 +212,32 @@ async def test_workers_that_die_while_they_list_blame_no_entity_and_end(
 
     assert (done.status, done.counts.failed) == (JobStatus.FAILED, 0), done
     assert (done.counts.inserted, done.attempt) == (3, 6)
+
+
+@pytest.mark.parametrize("is_listing_deadly", [True, False])
+async def test_workers_that_die_each_time_of_something_else_end_the_job(
+    ten, monkeypatch, *, is_listing_deadly: bool
+) -> None:
+    monkeypatch.setattr(job_run, "DEATHS_UNTIL_FAILED", 8)
+    deaths = Deaths(monkeypatch, at_04=100, at_05=100)
+    reads = []
+
+    async def listed(_: Any) -> AsyncIterator[Item]:
+        reads.append(1)
+        yield ScopeStart()
+        if len(reads) % 2 == 0 and is_listing_deadly:
+            await deaths.while_listing()
+        names = ["04", "05"] if len(reads) % 2 == 0 else ["05", "04"]
+        for name in names:
+            yield Upsert(thing(name, f"content {name}"))
+        yield ScopeEnd()
+
+    ten.script.items = listed
+    done = await deaths.run(ten, await ten.start())
+
+    assert done.status is JobStatus.FAILED
+    assert (done.error or "").startswith("the worker died 8 times in a row")
+    assert done.attempt == 9
 
 
 async def test_failing_again_at_one_entity_is_no_progress_for_another(

@@ -6,7 +6,7 @@ import math
 import os
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,8 @@ from wellhead.domain.items import (
 from wellhead.domain.jobs import JobStatus
 from wellhead.embed.null import NullEmbedder
 from wellhead.sources.connectors.file_system import FileSystemSource
+from wellhead.sync import loading
+from wellhead.sync.convert.text import BLOCK, read_text
 
 Bench = Any  # the fixture's own class
 
@@ -443,22 +445,21 @@ async def test_a_large_file_can_be_cancelled_at_every_stage(
 
 
 async def test_a_file_that_changes_while_it_is_read_is_compared_anew(
-    bench: Bench, tmp_path: Path
+    bench: Bench, tmp_path: Path, monkeypatch
 ) -> None:
-    path = tmp_path / "a.txt"
-    path.write_text("first content")
-    convert = bench.desk.converter.text_of
+    path, blank = tmp_path / "a.txt", " " * BLOCK  # too long to be read in one go
+    path.write_text("first content" + blank)
 
-    async def late(*args: Any, **more: Any) -> Any:
-        path.write_text("second content, longer")
-        converted = await convert(*args, **more)
-        path.write_text("first content")
-        return converted
+    def late(path: Path) -> Iterable[str]:
+        path.write_text("second content, longer" + blank)
+        text = "".join(read_text(path))
+        path.write_text("first content" + blank)
+        return [text]
 
     bench.script.items = lambda cursor: listed(cursor, file_of(path, "a"))
-    bench.desk.converter.text_of = late
-    await bench.sync()
-    bench.desk.converter.text_of = convert
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(loading, "read_text", late)
+        await bench.sync()
     again = await bench.sync()
 
     assert again.counts.updated == 1

@@ -265,9 +265,8 @@ async def test_a_kept_entity_is_not_forgotten_to_be_written_anew(bench) -> None:
     await scrub(bench.parts, repair=True)
     key = entity_key("Thing", "a")
     async with bench.parts.db.begin() as connection:
-        await ledger.mark_seen(
-            connection, bench.connection_id, 99, {key: "v2"}, scopes={key: ""}
-        )
+        await ledger.mark_seen(connection, bench.connection_id, 99, "", [key])
+        await ledger.move_versions(connection, bench.connection_id, {key: "v2"})
 
     assert await bench.scalar("SELECT source_version FROM entity") is None
 

@@ -138,23 +138,23 @@ async def test_a_timeout_of_the_file_itself_is_told_in_its_own_words(bench) -> N
 
 class HangingConverter(Converter):
     async def text_of(self, path: Path, **_: Any) -> Any:
-        if path.name == "bad.txt":
+        if path.name == "bad.pdf":
             await asyncio.Event().wait()
         return await super().text_of(path, name=path.name)
 
 
 async def test_a_conversion_that_hangs_fails_its_file(bench, tmp_path) -> None:
-    for name in ("good.txt", "bad.txt"):
+    for name in ("good.txt", "bad.pdf"):
         (tmp_path / name).write_text("content")
     bench.desk = replace(bench.desk, converter=HangingConverter())
     bench.script.items = listing(
-        *(file(name, tmp_path / name) for name in ("good.txt", "bad.txt"))
+        *(file(name, tmp_path / name) for name in ("good.txt", "bad.pdf"))
     )
     job = await bench.sync()
 
     assert (job.status, job.counts.inserted) == (JobStatus.COMPLETED, 1), job.error
     assert await failures(bench) == {
-        "bad.txt": ("convert", "transient", "no progress for 2 s")
+        "bad.pdf": ("convert", "transient", "no progress for 2 s")
     }
 
 
@@ -209,6 +209,32 @@ async def test_an_embedder_that_never_answers_fails_the_job(bench, monkeypatch) 
     assert job.error == "the embedder did not answer 12 times in a row"
     assert await bench.world() == before
     assert await bench.scalar("SELECT count(*) FROM intent") == 0
+
+
+@pytest.mark.parametrize("call", ["append", "read_vectors"])
+async def test_an_index_that_does_not_answer_fails_the_job(
+    bench, monkeypatch, call: str
+) -> None:
+    bench.script.world = {"a": "content one", "b": "content two"}
+    await bench.sync()
+    before = await bench.world()
+    bench.script.world = {"a": "content one more", "b": "content two", "c": "content"}
+
+    async def hang(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as hanging:
+        hanging.setattr(bench.parts.index, call, hang)
+        async with asyncio.timeout(60):
+            job = await bench.sync()
+    assert job.status is JobStatus.FAILED
+    assert (job.error or "").startswith("the index did not answer for 2 s")
+    assert await bench.world() == before
+    assert await bench.scalar("SELECT count(*) FROM intent") == 0
+    again = await bench.sync()
+
+    assert again.status is JobStatus.COMPLETED, again.error
+    assert (await bench.world()).keys() == {"a", "b", "c"}
 
 
 async def test_a_source_that_does_not_close_holds_no_job_open(

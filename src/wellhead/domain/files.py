@@ -1,7 +1,6 @@
 """Which files hold text that we can read, told by their names."""
 
 from enum import StrEnum
-from pathlib import PurePosixPath
 
 
 class TextKind(StrEnum):
@@ -63,6 +62,7 @@ DOCUMENT_SUFFIXES = {
     ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 """Formats that need a parser, with their media types."""
+_SUFFIXES = MARKDOWN_SUFFIXES | CODE_SUFFIXES | TEXT_SUFFIXES | DOCUMENT_SUFFIXES.keys()
 
 _TEXT_NAMES = """
     authors build caddyfile changelog changes codeowners containerfile contributing
@@ -103,11 +103,11 @@ def readable_suffix(name: str, media_type: str | None = None) -> str | None:
 
     The name decides; the media type counts when the name says nothing.
     """
-    path = PurePosixPath(name.lower())
-    suffix = path.suffix
-    if suffix in DOCUMENT_SUFFIXES or text_kind(suffix) is not None:
-        return suffix
-    if path.name in TEXT_NAMES:
+    base = name.lower().rstrip("/").rpartition("/")[2]
+    stem, _, suffix = base.rpartition(".")
+    if stem and f".{suffix}" in _SUFFIXES:
+        return f".{suffix}"
+    if base in TEXT_NAMES:
         return ".txt"
     media = (media_type or "").partition(";")[0].strip().lower()
     if media in _SUFFIX_OF_MEDIA:

@@ -1,16 +1,21 @@
 """Sync jobs in the ledger: compare-and-set, claims, leases, lists."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Row, func, insert, select, text, update
+from psycopg.rows import dict_row
+from psycopg.sql import SQL, Composed, Identifier, Placeholder
+from psycopg.types.json import Jsonb
+from sqlalchemy import CursorResult, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.errors import ConflictError, FencedError
 from wellhead.domain.jobs import OPEN, Counts, JobMode, JobStatus, Rollback, SyncJob
+from wellhead.store.database import raw
 from wellhead.store.schema import sync_job
 
 LEASE = timedelta(seconds=6)
@@ -24,6 +29,7 @@ _COLUMNS = tuple(
         "suspect_key",
         "sequence",
         "crashes",
+        "deaths",
         "released",
         "earlier_runs",
         "earlier_successful",
@@ -33,25 +39,20 @@ _COLUMNS = tuple(
 
 
 @dataclass(frozen=True, slots=True)
-class RunTotals:
-    """How many jobs a connection ever had, and how they ended."""
-
-    total: int
-    successful: int
-    failed: int
-
-
-@dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to write for a job; `crashes` counts losses since the last commit."""
+    """The right to write for a job, and how many workers have lost it.
+
+    `deaths` counts them since the last progress; `crashes`, which decides how careful
+    to be, begins anew with each entity that is suspected.
+    """
 
     job: SyncJob
     crashes: int
+    deaths: int
     suspect_key: bytes | None
 
 
-def _job(row: Row[Any]) -> SyncJob:
-    fields = row._mapping  # noqa: SLF001  # SQLAlchemy's public view of a row
+def _job(fields: Mapping[Any, Any]) -> SyncJob:
     return SyncJob(
         id=fields["id"],
         organization_id=fields["organization_id"],
@@ -131,7 +132,7 @@ async def get(
     query = select(*_COLUMNS).where(sync_job.c.id == job_id)
     if for_update:
         query = query.with_for_update()
-    row = (await connection.execute(query)).one_or_none()
+    row = (await connection.execute(query)).mappings().one_or_none()
     return None if row is None else _job(row)
 
 
@@ -145,50 +146,8 @@ async def open_job(
     )
     if for_update:
         query = query.with_for_update()
-    row = (await connection.execute(query)).one_or_none()
+    row = (await connection.execute(query)).mappings().one_or_none()
     return None if row is None else _job(row)
-
-
-async def last_jobs(
-    connection: AsyncConnection, connection_ids: Collection[UUID]
-) -> dict[UUID, SyncJob]:
-    """Return the newest job of each connection that has one."""
-    if not connection_ids:
-        return {}
-    names = ", ".join(f"j.{column.name}" for column in _COLUMNS)
-    rows = await connection.execute(
-        text(
-            f"SELECT {names} FROM unnest(CAST(:ids AS uuid[])) AS c(id)"  # noqa: S608
-            " CROSS JOIN LATERAL (SELECT * FROM sync_job WHERE connection_id = c.id"
-            " ORDER BY sequence DESC LIMIT 1) AS j"
-        ),
-        {"ids": list(connection_ids)},
-    )
-    return {row.connection_id: _job(row) for row in rows}
-
-
-async def totals(connection: AsyncConnection, connection_id: UUID) -> RunTotals:
-    """Count all jobs of a connection by outcome: the newest knows those before it."""
-    last = sync_job.c
-    query = (
-        select(
-            last.status,
-            last.earlier_runs,
-            last.earlier_successful,
-            last.earlier_failed,
-        )
-        .where(last.connection_id == connection_id)
-        .order_by(last.sequence.desc())
-        .limit(1)
-    )
-    row = (await connection.execute(query)).one_or_none()
-    if row is None:
-        return RunTotals(total=0, successful=0, failed=0)
-    return RunTotals(
-        total=row.earlier_runs + 1,
-        successful=row.earlier_successful + (row.status == JobStatus.COMPLETED.value),
-        failed=row.earlier_failed + (row.status == JobStatus.FAILED.value),
-    )
 
 
 async def save(connection: AsyncConnection, job: SyncJob, *, was: SyncJob) -> None:
@@ -229,6 +188,8 @@ _CLAIM = text(
       attempt = CASE WHEN released THEN greatest(attempt, 1) ELSE attempt + 1 END,
       crashes = CASE WHEN released OR status = 'pending' THEN crashes
                      ELSE crashes + 1 END,
+      deaths = CASE WHEN released OR status = 'pending' THEN deaths
+                    ELSE deaths + 1 END,
       lease_until = now() + :lease,
       started_at = coalesce(started_at,
                             greatest(CAST(:now AS timestamptz), created_at)),
@@ -252,14 +213,22 @@ async def claim(
     now: datetime,
 ) -> Claim | None:
     """Take a job that waits or whose lease ran out; None when it is not to be had."""
-    row = (
+    found = (
         await connection.execute(
             _CLAIM, {"job_id": job_id, "fence": fence, "now": now, "lease": LEASE}
         )
-    ).one_or_none()
+    ).mappings()
+    row = found.one_or_none()
     if row is None:
         return None
-    return Claim(job=_job(row), crashes=row.crashes, suspect_key=row.suspect_key)
+    return Claim(_job(row), row["crashes"], row["deaths"], row["suspect_key"])
+
+
+_LOCK = f"""
+    SELECT {", ".join(column.name for column in _COLUMNS)} FROM sync_job
+    WHERE id = %(id)s AND fence = %(fence)s AND status = ANY(%(allowed)s)
+    FOR UPDATE
+"""  # noqa: S608  # made of constants
 
 
 async def lock(
@@ -269,17 +238,13 @@ async def lock(
 
     Raises FencedError when the fence moved on or the status is none of `allowed`.
     """
-    row = (
-        await connection.execute(
-            select(*_COLUMNS)
-            .where(
-                sync_job.c.id == job.id,
-                sync_job.c.fence == job.fence,
-                sync_job.c.status.in_([status.value for status in allowed]),
-            )
-            .with_for_update()
+    wanted = {"id": job.id, "fence": job.fence}
+    driver = await raw(connection)
+    async with driver.cursor(binary=True, row_factory=dict_row) as cursor:
+        await cursor.execute(
+            _LOCK, wanted | {"allowed": [one.value for one in allowed]}
         )
-    ).one_or_none()
+        row = await cursor.fetchone()
     if row is None:
         raise FencedError(
             f"job {job.id} is no longer ours to write (fence {job.fence})"
@@ -288,18 +253,34 @@ async def lock(
 
 
 async def patch(
-    connection: AsyncConnection, job: SyncJob, values: Mapping[str, Any]
+    connection: AsyncConnection,
+    job: SyncJob,
+    values: Mapping[str, Any],
+    *,
+    more_chunks: int = 0,
 ) -> bool:
     """Write progress columns as the fenced owner; False when the fence moved on.
 
     A sign of life: it renews the lease too, also at the end of a long transaction.
     """
-    result: CursorResult[Any] = await connection.execute(
-        update(sync_job)
-        .where(sync_job.c.id == job.id, sync_job.c.fence == job.fence)
-        .values(lease_until=func.clock_timestamp() + LEASE, **values)
-    )
-    return result.rowcount == 1
+    owner = {"id": job.id, "fence": job.fence, "lease": LEASE, "more": more_chunks}
+    plain = {
+        name: Jsonb(value) if isinstance(value, dict) else value
+        for name, value in values.items()
+    }
+    driver = await raw(connection)
+    async with driver.cursor() as cursor:
+        await cursor.execute(_patch(tuple(values)), owner | plain)
+        return cursor.rowcount == 1
+
+
+@cache
+def _patch(names: tuple[str, ...]) -> Composed:
+    columns = [SQL("{} = {}").format(Identifier(n), Placeholder(n)) for n in names]
+    return SQL(
+        "UPDATE sync_job SET lease_until = clock_timestamp() + %(lease)s,"
+        " chunks = chunks + %(more)s, {} WHERE id = %(id)s AND fence = %(fence)s"
+    ).format(SQL(", ").join(columns))
 
 
 async def release(connection: AsyncConnection, job: SyncJob) -> bool:
@@ -329,7 +310,10 @@ async def was_no_crash(connection: AsyncConnection, job: SyncJob) -> None:
             sync_job.c.status == JobStatus.RUNNING.value,
             sync_job.c.crashes > 0,
         )
-        .values(crashes=sync_job.c.crashes - 1)
+        .values(
+            crashes=sync_job.c.crashes - 1,
+            deaths=func.greatest(sync_job.c.deaths - 1, 0),
+        )
     )
 
 

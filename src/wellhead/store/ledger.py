@@ -9,6 +9,8 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wellhead.store.arrays import bigints, booleans, byteas, integers, texts, uuids
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -72,25 +74,10 @@ async def write_intents(
         {
             "connection_id": connection_id,
             "fence": fence,
-            "versions": list(chunk_counts),
-            "counts": list(chunk_counts.values()),
+            "versions": bigints(chunk_counts),
+            "counts": integers(chunk_counts.values()),
         },
     )
-
-
-async def known(
-    connection: AsyncConnection, connection_id: UUID, keys: Sequence[bytes]
-) -> dict[bytes, Known]:
-    """Look entities up by key."""
-    rows = await connection.execute(
-        text(
-            "SELECT entity_key, version, source_version, content_hash, meta_hash,"
-            " inserted_by FROM entity WHERE connection_id = :connection_id"
-            " AND entity_key = ANY(CAST(:keys AS bytea[]))"
-        ),
-        {"connection_id": connection_id, "keys": list(keys)},
-    )
-    return {row[0]: Known(*row[1:]) for row in rows}
 
 
 async def lock_entities(
@@ -104,7 +91,7 @@ async def lock_entities(
             " AND entity_key = ANY(CAST(:keys AS bytea[]))"
             " ORDER BY entity_key FOR UPDATE"
         ),
-        {"connection_id": connection_id, "keys": list(keys)},
+        {"connection_id": connection_id, "keys": byteas(keys)},
     )
     return {row[0]: (row[1], row[2]) for row in rows}
 
@@ -118,7 +105,7 @@ async def changes_of(
             "SELECT entity_key, before, after FROM job_change"
             " WHERE job_id = :job_id AND entity_key = ANY(CAST(:keys AS bytea[]))"
         ),
-        {"job_id": job_id, "keys": list(keys)},
+        {"job_id": job_id, "keys": byteas(keys)},
     )
     return {row[0]: Change(row[1], row[2]) for row in rows}
 
@@ -136,9 +123,9 @@ async def write_changes(
         ),
         {
             "job_id": job_id,
-            "keys": list(changes),
-            "before": [change.before for change in changes.values()],
-            "after": [change.after for change in changes.values()],
+            "keys": byteas(changes),
+            "before": booleans(change.before for change in changes.values()),
+            "after": booleans(change.after for change in changes.values()),
         },
     )
 
@@ -185,18 +172,18 @@ async def write_entities(
             "job_id": job_id,
             "generation": generation,
             "now": now,
-            "keys": [row.entity_key for row in rows],
-            "scopes": [row.scope for row in rows],
-            "types": [row.type for row in rows],
-            "source_ids": [row.source_id for row in rows],
-            "source_versions": [row.source_version for row in rows],
-            "content_hashes": [row.content_hash for row in rows],
-            "meta_hashes": [row.meta_hash for row in rows],
-            "fingerprints": [row.pipeline_fingerprint for row in rows],
-            "versions": [row.version for row in rows],
-            "chunk_counts": [row.chunk_count for row in rows],
-            "inserted_by": [row.inserted_by for row in rows],
-            "metas": [row.meta for row in rows],
+            "keys": byteas(row.entity_key for row in rows),
+            "scopes": texts(row.scope for row in rows),
+            "types": texts(row.type for row in rows),
+            "source_ids": texts(row.source_id for row in rows),
+            "source_versions": texts(row.source_version for row in rows),
+            "content_hashes": byteas(row.content_hash for row in rows),
+            "meta_hashes": byteas(row.meta_hash for row in rows),
+            "fingerprints": texts(row.pipeline_fingerprint for row in rows),
+            "versions": bigints(row.version for row in rows),
+            "chunk_counts": integers(row.chunk_count for row in rows),
+            "inserted_by": uuids(row.inserted_by for row in rows),
+            "metas": texts(row.meta for row in rows),
         },
     )
 
@@ -210,7 +197,7 @@ async def remove_entities(
             "DELETE FROM entity WHERE connection_id = :connection_id"
             " AND entity_key = ANY(CAST(:keys AS bytea[]))"
         ),
-        {"connection_id": connection_id, "keys": list(keys)},
+        {"connection_id": connection_id, "keys": byteas(keys)},
     )
 
 
@@ -223,7 +210,7 @@ async def remove_intents(
             "DELETE FROM intent WHERE connection_id = :connection_id"
             " AND version = ANY(CAST(:versions AS bigint[]))"
         ),
-        {"connection_id": connection_id, "versions": list(versions)},
+        {"connection_id": connection_id, "versions": bigints(versions)},
     )
 
 
@@ -231,70 +218,62 @@ async def mark_seen(
     connection: AsyncConnection,
     connection_id: UUID,
     generation: int,
-    keys: Mapping[bytes, str | None],
-    *,
-    scopes: Mapping[bytes, str],
-    stale: Collection[bytes] = (),
+    scope: str,
+    keys: Collection[bytes],
 ) -> int:
-    """Mark entities as listed in this generation; returns how many were not yet.
-
-    A source version in `keys` replaces the stored one (the content was compared and
-    is the same). Entities in `stale` keep an old version because the new one failed.
-    """
+    """Mark entities as listed in this generation; returns how many were not yet."""
     result = await connection.execute(
         text(
-            "UPDATE entity SET seen_generation = :generation,"
-            # a forgotten entity must not look known before it is written anew
-            " source_version = CASE WHEN content_hash <> ''"
-            "   THEN coalesce(t.sv, source_version) END, scope = t.sc,"
-            " is_stale = is_stale OR entity_key = ANY(CAST(:stale AS bytea[]))"
-            " FROM unnest(CAST(:keys AS bytea[]), CAST(:versions AS text[]),"
-            " CAST(:scopes AS text[])) AS t(k, sv, sc)"
-            " WHERE connection_id = :connection_id AND entity_key = t.k"
-            " AND (seen_generation < :generation OR t.sv IS NOT NULL"
-            "      OR entity_key = ANY(CAST(:stale AS bytea[])))"
+            "UPDATE entity SET seen_generation = :generation, scope = :scope"
+            " WHERE connection_id = :connection_id"
+            " AND entity_key = ANY(CAST(:keys AS bytea[]))"
+            " AND seen_generation < :generation"
         ),
         {
             "connection_id": connection_id,
             "generation": generation,
-            "keys": list(keys),
-            "versions": list(keys.values()),
-            "scopes": [scopes[key] for key in keys],
-            "stale": list(stale),
+            "scope": scope,
+            "keys": byteas(keys),
         },
     )
     return int(result.rowcount)
 
 
-async def entity_counts(
-    connection: AsyncConnection, connection_ids: Collection[UUID]
-) -> dict[UUID, int]:
-    """Count the searchable entities of each connection."""
-    rows = await connection.execute(
+async def move_versions(
+    connection: AsyncConnection,
+    connection_id: UUID,
+    versions: Mapping[bytes, str],
+) -> None:
+    """Replace source versions: the content was compared and is the same."""
+    await connection.execute(
         text(
-            "SELECT e.connection_id, count(*) FROM entity e"
-            " LEFT JOIN sync_job j ON j.id = e.inserted_by AND j.rollback = 'pending'"
-            " WHERE e.connection_id = ANY(CAST(:ids AS uuid[])) AND j.id IS NULL"
-            " GROUP BY 1"
+            "UPDATE entity SET source_version = t.v"
+            " FROM unnest(CAST(:keys AS bytea[]), CAST(:versions AS text[])) AS t(k, v)"
+            " WHERE connection_id = :connection_id AND entity_key = t.k"
+            # so the index is used, whatever the planner knows of the table
+            " AND entity_key = ANY(CAST(:keys AS bytea[]))"
+            # a forgotten entity must not look known before it is written anew
+            " AND content_hash <> ''"
         ),
-        {"ids": list(connection_ids)},
+        {
+            "connection_id": connection_id,
+            "keys": byteas(versions),
+            "versions": texts(versions.values()),
+        },
     )
-    return {row[0]: int(row[1]) for row in rows}
 
 
-async def entity_types(
-    connection: AsyncConnection, connection_id: UUID
-) -> dict[str, tuple[int, datetime]]:
-    """Count the searchable entities of a connection by type, with the last commit."""
-    rows = await connection.execute(
+async def mark_stale(
+    connection: AsyncConnection, connection_id: UUID, keys: Collection[bytes]
+) -> None:
+    """These keep an old version because the new one failed."""
+    await connection.execute(
         text(
-            "SELECT e.type, count(*), max(e.committed_at) FROM entity e"
-            " LEFT JOIN sync_job j ON j.id = e.inserted_by AND j.rollback = 'pending'"
-            " WHERE e.connection_id = :id AND j.id IS NULL GROUP BY 1 ORDER BY 1"
+            "UPDATE entity SET is_stale = true WHERE connection_id = :connection_id"
+            " AND entity_key = ANY(CAST(:keys AS bytea[]))"
         ),
-        {"id": connection_id},
+        {"connection_id": connection_id, "keys": byteas(keys)},
     )
-    return {row[0]: (int(row[1]), row[2]) for row in rows}
 
 
 async def cleanup_counts(

@@ -45,22 +45,6 @@ class OpenFailure:
     was_death: bool = False
 
 
-async def open_failures(
-    connection: AsyncConnection, connection_id: UUID, keys: Collection[bytes]
-) -> dict[bytes, OpenFailure]:
-    """Look up standing failures by key."""
-    rows = await connection.execute(
-        text(
-            "SELECT entity_key, class, source_version, pipeline_fingerprint,"
-            " coalesce(next_retry_at <= now(), false), job_id, error = :death"
-            " FROM failure WHERE connection_id = :connection_id"
-            " AND entity_key = ANY(CAST(:keys AS bytea[]))"
-        ),
-        {"connection_id": connection_id, "keys": list(keys), "death": DEATH},
-    )
-    return {row[0]: OpenFailure(FailureClass(row[1]), *row[2:]) for row in rows}
-
-
 _RECORD = text(
     """
     INSERT INTO failure AS f (connection_id, entity_key, scope, type, source_id,

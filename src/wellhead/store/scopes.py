@@ -177,20 +177,6 @@ async def held_counts(
     return {row[0]: int(row[1]) for row in rows}
 
 
-async def held_now(connection: AsyncConnection, connection_id: UUID) -> dict[str, int]:
-    """Return how many deletes of each scope are held and would still happen."""
-    rows = await connection.execute(
-        text(
-            "SELECT h.scope, count(*) FROM scope_hold h JOIN entity e"
-            " ON e.connection_id = h.connection_id AND e.scope = h.scope"
-            " AND e.seen_generation < h.generation"
-            " WHERE h.connection_id = :c GROUP BY h.scope ORDER BY h.scope"
-        ),
-        {"c": connection_id},
-    )
-    return {row[0]: int(row[1]) for row in rows}
-
-
 async def unhold(connection: AsyncConnection, connection_id: UUID, scope: str) -> None:
     await connection.execute(
         text("DELETE FROM scope_hold WHERE connection_id = :c AND scope = :s"),

@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.store import garbage
+from wellhead.store.arrays import byteas
 
 ERASED = "(erased)"
 _MARK = 80
@@ -60,7 +61,7 @@ async def among(
             "SELECT entity_key FROM tombstone WHERE connection_id = :c"
             " AND entity_key = ANY(CAST(:keys AS bytea[]))"
         ),
-        {"c": connection_id, "keys": list(keys)},
+        {"c": connection_id, "keys": byteas(keys)},
     )
     return {row.entity_key for row in rows}
 

@@ -54,11 +54,13 @@ class Part:
 
     @property
     def texts(self) -> Sequence[str]:
-        return self.loaded.texts[self.start : self.end]
+        whole = self.loaded.texts
+        return whole if len(self) == len(whole) else whole[self.start : self.end]
 
     @property
     def text_hashes(self) -> Sequence[bytes]:
-        return self.loaded.text_hashes[self.start : self.end]
+        whole = self.loaded.text_hashes
+        return whole if len(self) == len(whole) else whole[self.start : self.end]
 
 
 def parts_of(writes: Sequence[Loaded], dimension: int) -> list[list[Part]]:
@@ -70,10 +72,11 @@ def parts_of(writes: Sequence[Loaded], dimension: int) -> list[list[Part]]:
         most = max(1, min(PART_CHUNKS, PART_BYTES // each))
         for start in range(0, len(loaded.texts), most):
             part = Part(loaded, start, min(start + most, len(loaded.texts)))
-            chunks, size = chunks + len(part), size + len(part) * each
+            count = len(part)
+            chunks, size = chunks + count, size + count * each
             if not found or chunks > PART_CHUNKS or size > PART_BYTES:
                 found.append([])
-                chunks, size = len(part), len(part) * each
+                chunks, size = count, count * each
             found[-1].append(part)
     return found
 
@@ -81,13 +84,12 @@ def parts_of(writes: Sequence[Loaded], dimension: int) -> list[list[Part]]:
 def _chunk_bytes(loaded: Loaded, dimension: int) -> int:
     """Estimate what a chunk takes in the index: each repeats its entity's columns."""
     entity = loaded.entity
-    steps = sum(
-        len(step.entity_id) + len(step.name) + len(step.entity_type)
-        for step in entity.breadcrumbs
-    )
-    text = loaded.characters // max(1, len(loaded.texts))
-    ids = len(entity.source_id) + len(entity.name) + len(entity.type)
-    return _FIXED_BYTES + dimension * _VECTOR_VALUE_BYTES + text + ids + steps
+    size = _FIXED_BYTES + dimension * _VECTOR_VALUE_BYTES
+    size += loaded.characters // (len(loaded.texts) or 1)
+    size += len(entity.source_id) + len(entity.name) + len(entity.type)
+    for step in entity.breadcrumbs:
+        size += len(step.entity_id) + len(step.name) + len(step.entity_type)
+    return size
 
 
 @dataclass(slots=True)
@@ -97,13 +99,14 @@ class Batch:
     writes: list[Loaded] = field(default_factory=list)
     chunks: int = 0
     characters: int = 0
-    keeps: dict[bytes, str | None] = field(default_factory=dict)
-    """Unchanged entities; a value is the new source version of equal content."""
-    seen_in: dict[bytes, str] = field(default_factory=dict)
-    """The scope in which each kept or skipped entity was met: it may have moved."""
+    kept: int = 0
+    keeps: dict[str, list[bytes]] = field(default_factory=dict)
+    """Unchanged entities by the scope in which they were met: they may have moved."""
+    versions: dict[bytes, str] = field(default_factory=dict)
+    """New source versions of equal content."""
     deletes: list[bytes] = field(default_factory=list)
-    skips: list[bytes] = field(default_factory=list)
-    """Standing permanent failures: seen, and nothing else."""
+    skips: dict[bytes, str] = field(default_factory=dict)
+    """Standing permanent failures, with their scopes: seen, and nothing else."""
     failed: list[Failed] = field(default_factory=list)
     healed: list[bytes] = field(default_factory=list)
     """Keys with an open failure that this batch settles if it does not fail again."""
@@ -116,6 +119,12 @@ class Batch:
         self.writes.append(loaded)
         self.chunks += len(loaded.texts)
         self.characters += loaded.characters
+
+    def keep(self, key: bytes, scope: str, version: str | None = None) -> None:
+        self.kept += 1
+        self.keeps.setdefault(scope, []).append(key)
+        if version is not None:
+            self.versions[key] = version
 
     @property
     def is_large(self) -> bool:

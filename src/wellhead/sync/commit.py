@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.chunks import EntityChunks
@@ -25,11 +24,11 @@ from wellhead.domain.jobs import JobStatus
 from wellhead.store import garbage, jobs, ledger, quarantine, scopes
 from wellhead.store.ledger import Change, EntityRow
 from wellhead.store.quarantine import Failed
-from wellhead.store.schema import sync_job
 from wellhead.sync import counting, erased
 from wellhead.sync.batch import Batch, Loaded, Part, parts_of
 from wellhead.sync.embedding import vectors_of
 from wellhead.sync.failing import failed, transient
+from wellhead.sync.patience import index_patience
 from wellhead.sync.run import Matrix, Run
 from wellhead.sync.storable import stored_token
 
@@ -122,7 +121,10 @@ async def _append_parts(
             await _note_progress(run)
             vectors = await vectors_of(run, some)
         chunks = _chunks(run, some, versions, vectors)
-        await tools.index.append(run.collection_id, tools.embedder.dimension, chunks)
+        async with index_patience():
+            await tools.index.append(
+                run.collection_id, tools.embedder.dimension, chunks
+            )
 
 
 async def _note_progress(run: Run) -> None:
@@ -190,7 +192,7 @@ def _chunks(
                 breadcrumbs=entity.breadcrumbs,
                 texts=part.texts,
                 text_hashes=part.text_hashes,
-                vectors=np.ascontiguousarray(vectors[row : row + len(part)]).data,
+                vectors=vectors[row : row + len(part)].data,
                 first_ordinal=part.start,
             )
         )
@@ -218,9 +220,6 @@ async def finish(
         now = run.tools.clock.now()
         counts = counting.add(job.counts, tally, kept=kept, failed=failed_delta)
         values = counting.columns(counts) | {"progress_at": now}
-        values["chunks"] = sync_job.c.chunks + sum(
-            len(one.loaded.texts) for one in stored
-        )
         if batch.checkpoint is not None:
             values["checkpoint"] = stored_token(batch.checkpoint)
         is_progress = counts != job.counts or (
@@ -228,12 +227,15 @@ async def finish(
         )
         written = [one.loaded.key for one in stored]
         was_careful = run.caution.is_on
-        run.caution.note(
+        is_further = run.caution.note(
             [*written, *(one.entity_key for one in failures)], is_progress=is_progress
         )
         if is_progress or was_careful:
             values |= {"suspect_key": None, "crashes": run.caution.crashes}
-        await jobs.patch(connection, job, values)
+        if is_further:
+            values["deaths"] = 0
+        chunks = sum(len(one.loaded.texts) for one in stored)
+        await jobs.patch(connection, job, values, more_chunks=chunks)
 
 
 async def _not_erased(
@@ -338,24 +340,29 @@ async def _note(
 async def _mark(
     run: Run, connection: AsyncConnection, batch: Batch, failures: Sequence[Failed]
 ) -> int:
+    """Mark what was listed as seen; returns how many unchanged ones were not yet."""
+    where = (connection, run.connection_id, run.job.generation)
     kept = 0
-    generation = run.job.generation
-    met = batch.seen_in | {one.entity_key: one.scope for one in failures}
-    if batch.keeps:
-        kept = await ledger.mark_seen(
-            connection, run.connection_id, generation, batch.keeps, scopes=met
-        )
-    stale = [one.entity_key for one in failures]
+    for scope, keys in batch.keeps.items():
+        kept += await ledger.mark_seen(*where, scope, keys)
+    if batch.versions:
+        await ledger.move_versions(connection, run.connection_id, batch.versions)
     if batch.skips:
-        await quarantine.mark_seen(
-            connection, run.connection_id, generation, batch.skips
-        )
-    others = dict.fromkeys([*batch.skips, *stale])
-    if others:
-        await ledger.mark_seen(
-            connection, run.connection_id, generation, others, scopes=met, stale=stale
-        )
+        await quarantine.mark_seen(*where, batch.skips)
+    others = batch.skips | {one.entity_key: one.scope for one in failures}
+    for scope, keys in _by_scope(others).items():
+        await ledger.mark_seen(*where, scope, keys)
+    if failures:
+        stale = [one.entity_key for one in failures]
+        await ledger.mark_stale(connection, run.connection_id, stale)
     return kept
+
+
+def _by_scope(met: Mapping[bytes, str]) -> dict[str, list[bytes]]:
+    scopes: dict[str, list[bytes]] = {}
+    for key, scope in met.items():
+        scopes.setdefault(scope, []).append(key)
+    return scopes
 
 
 async def _quarantine(

@@ -19,7 +19,9 @@ MOST_META_CHARACTERS = 16 * 2**20
 MOST_LEVELS = 50
 MOST_BITS = 1_024
 """As large as the largest float; readers of JSON give up on longer numbers."""
+_HUGE_DIGITS = 309
 _HUGE = re.compile(r"[0-9]{309}")
+_DIGIT = re.compile(r"[0-9]")
 
 
 class Verdict(StrEnum):
@@ -129,15 +131,24 @@ def _dumped(meta: dict[str, Any]) -> str:
         return _dump(_clean(meta))
     # so few brackets cannot be nested too deep, so few digits are no huge number
     is_plain = dumped.count("{") + dumped.count("[") <= MOST_LEVELS
-    if is_plain and not REFUSED_JSON.search(dumped) and not _HUGE.search(dumped):
+    if is_plain and not _is_refused(dumped) and not _has_huge(dumped):
         return dumped
     return _dump(_clean(meta))
 
 
-def _dump(value: object) -> str:
-    return json.dumps(
-        value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=str
-    )
+def _is_refused(dumped: str) -> bool:
+    return "\\u" in dumped and REFUSED_JSON.search(dumped) is not None
+
+
+def _has_huge(dumped: str) -> bool:
+    """Tell whether there is a huge number, which has a digit at one of these places."""
+    places = dumped[_HUGE_DIGITS - 1 :: _HUGE_DIGITS]
+    return _DIGIT.search(places) is not None and _HUGE.search(dumped) is not None
+
+
+_dump = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), allow_nan=False, default=str
+).encode
 
 
 def _clean(value: Any, depth: int = 0) -> Any:  # any JSON

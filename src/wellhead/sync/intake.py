@@ -1,7 +1,7 @@
 """Reading a source into pages, with a bounded lead (sync protocol, section 11)."""
 
 import asyncio
-import time
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,11 +75,12 @@ class Intake:
     ) -> None:
         """`scopes` maps keys (hex) to scopes for items outside a listing."""
         self._items = items
-        self._queue: asyncio.Queue[Item | Exception | None] = asyncio.Queue(PAGE_ITEMS)
-        self._next_error: Exception | None = None
-        self._room = asyncio.Event()
-        self._room.set()
+        self._lead: deque[Item | Exception | None] = deque()
+        """What was read and is in no page yet; an error or None ends it."""
         self._bytes = 0
+        self._came = asyncio.Event()
+        self._room = asyncio.Event()
+        self._next_error: Exception | None = None
         self._wait_seconds = 0.0
         self._open: list[str] = []
         self._broken: dict[str, str] = {}
@@ -105,30 +106,29 @@ class Intake:
         try:
             async for item in self._items:
                 self._bytes += _weight(item)
-                await self._queue.put(item)
-                if self._bytes > LEAD_BYTES:
+                self._lead.append(item)
+                self._came.set()
+                if len(self._lead) >= PAGE_ITEMS or self._bytes > LEAD_BYTES:
                     self._room.clear()
                     await self._room.wait()
-            await self._queue.put(None)
+            self._lead.append(None)
         except Exception as error:  # noqa: BLE001  # raised again by pages()
-            await self._queue.put(_as_trouble_of_the_source(error))
+            self._lead.append(_as_trouble_of_the_source(error))
         finally:
+            self._came.set()
             if isinstance(self._items, AsyncGenerator):
                 await self._items.aclose()
 
     async def _fill(self) -> tuple[Page, bool]:
         page = Page()
-        deadline = time.monotonic() + PAGE_SECONDS
+        deadline = asyncio.get_running_loop().time() + PAGE_SECONDS
         item = self._next_error or await self._first()
         while not isinstance(item, Exception) and item is not None:
-            self._bytes -= _weight(item)
-            if self._bytes <= LEAD_BYTES:
-                self._room.set()
             self._take(page, item)
             if page.is_full or page.waiting_seconds is not None:
                 return page, False
             try:
-                item = await self._get_until(deadline)
+                item = await self._next(deadline)
             except TimeoutError:
                 return page, False
         if item is None:
@@ -141,32 +141,37 @@ class Intake:
     async def _first(self) -> Item | Exception | None:
         """Wait for the source; what it has announced as a wait does not count."""
         seconds = patience.STUCK_SECONDS
+        now = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(seconds + self._wait_seconds):
-                return await self._queue.get()
+            return await self._next(now + seconds + self._wait_seconds)
         except TimeoutError as error:
             raise RetryableError(
                 f"nothing came from it for {patience.spoken(seconds)}"
             ) from error
 
-    async def _get_until(self, deadline: float) -> Item | Exception | None:
-        if not self._queue.empty():
-            return self._queue.get_nowait()
-        async with asyncio.timeout_at(
-            asyncio.get_running_loop().time() + deadline - time.monotonic()
-        ):
-            return await self._queue.get()
+    async def _next(self, deadline: float) -> Item | Exception | None:
+        while not self._lead:
+            self._came.clear()
+            async with asyncio.timeout_at(deadline):
+                await self._came.wait()
+        item = self._lead.popleft()
+        if not isinstance(item, Exception) and item is not None:
+            self._bytes -= _weight(item)
+        if len(self._lead) < PAGE_ITEMS and self._bytes <= LEAD_BYTES:
+            self._room.set()
+        return item
 
     def _take(self, page: Page, item: Item) -> None:
         page.size += 1
         page.characters += _weight(item)
         self._wait_seconds = 0.0
         match item:
-            case Upsert() | Delete() | Seen():
-                page.items[item.key] = (
-                    _richer(page, item),
-                    self._scope_of(item.key),
-                )
+            case Upsert():
+                key = item.key
+                page.items[key] = (item, self._scope_of(key))
+            case Delete() | Seen():
+                key = item.key
+                page.items[key] = (_richer(page, key, item), self._scope_of(key))
             case Failure(ref=Ref() as ref):
                 page.items[ref.key] = (item, self._scope_of(ref.key))
             case Waiting(seconds):
@@ -197,9 +202,8 @@ class Intake:
                 return self._ended(item)
 
     def _scope_of(self, key: bytes) -> str:
-        return self._scopes.get(key.hex()) or (
-            self._open[-1] if self._open else ROOT_SCOPE
-        )
+        scope = self._open[-1] if self._open else ROOT_SCOPE
+        return self._scopes.get(key.hex(), scope) if self._scopes else scope
 
     def _ended(self, end: ScopeEnd) -> ScopeRun:
         scope = stored_scope(end.scope)
@@ -239,11 +243,11 @@ async def _end(reader: asyncio.Task[None]) -> None:
 
 
 def _richer(
-    page: Page, item: Upsert | Delete | Seen
+    page: Page, key: bytes, item: Delete | Seen
 ) -> Upsert | Delete | Seen | Failure:
     """Return what is known of the entity: having seen it does not make it unread."""
-    if isinstance(item, Seen) and item.key in page.items:
-        before, _ = page.items[item.key]
+    if isinstance(item, Seen) and key in page.items:
+        before, _ = page.items[key]
         return item if isinstance(before, Delete) else before
     return item
 

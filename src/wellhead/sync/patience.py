@@ -42,10 +42,11 @@ def stuck(stage: FailureStage, seconds: float) -> EntityError:
 
 
 @asynccontextmanager
-async def patience(stage: FailureStage) -> AsyncIterator[None]:
-    """Give up what is awaited inside when it does not end in time.
+async def index_patience() -> AsyncIterator[None]:
+    """Give up an index that does not answer, and the job, which writes nothing else.
 
-    Raises EntityError; a TimeoutError of the step itself stays what it is.
+    What is asked of it at once is a few megabytes: no disk that moves takes so long.
+    Raises JobError.
     """
     seconds = STUCK_SECONDS
     limit = asyncio.timeout(seconds)
@@ -55,13 +56,18 @@ async def patience(stage: FailureStage) -> AsyncIterator[None]:
     except TimeoutError as error:
         if not limit.expired():
             raise
-        raise stuck(stage, seconds) from error
+        raise JobError(
+            f"the index did not answer for {spoken(seconds)}: look at its disk, then "
+            "run again; what was committed stays"
+        ) from error
 
 
 async def while_moving(
-    task: asyncio.Task[_Made], progress: Callable[[], int], stage: FailureStage
+    task: asyncio.Task[_Made],
+    progress: Callable[[], int],
+    stage: Callable[[], FailureStage],
 ) -> _Made:
-    """Wait for a task as long as `progress` changes now and then.
+    """Wait for a task as long as `progress` changes now and then. Raises EntityError.
 
     For a place in a queue: whoever waits behind the slow is not stuck.
     """
@@ -71,7 +77,7 @@ async def while_moving(
             before = progress()
             await asyncio.wait({task}, timeout=seconds)
             if not task.done() and progress() == before:
-                raise stuck(stage, seconds)
+                raise stuck(stage(), seconds)
         return task.result()
     finally:
         if not task.done():

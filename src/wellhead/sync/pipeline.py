@@ -252,6 +252,6 @@ class _Writer:
         if not is_judged:
             return
         failures = [*batch.failed, *lost]
-        self._rate.add(well=len(stored) + len(batch.keeps), failed=len(failures))
+        self._rate.add(well=len(stored) + batch.kept, failed=len(failures))
         if batch.ends_page:
             self._rate.judge([one.reason for one in failures])

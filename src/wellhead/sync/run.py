@@ -1,6 +1,6 @@
 """What every step of one job's run needs: its tools, its target, its memory."""
 
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +58,7 @@ class Run:
     caution: "Caution" = field(default_factory=lambda: Caution())
     vectors: "VectorMemory" = field(default_factory=lambda: VectorMemory())
     pace: "Pace" = field(default_factory=lambda: Pace())
+    speed: "Speed" = field(default_factory=lambda: Speed())
     patience: EmbedderPatience = field(default_factory=EmbedderPatience)
     missed: dict[Ref, str] = field(default_factory=dict)
     """Entities that an id listing showed and the ledger does not know, with scope."""
@@ -66,7 +67,7 @@ class Run:
     def fingerprint(self) -> str:
         """What text and vectors depend on besides the content."""
         embedder = self.tools.embedder
-        return f"1/{embedder.name}/{embedder.dimension}/{embedder.chunk_characters}"
+        return f"2/{embedder.name}/{embedder.dimension}/{embedder.chunk_characters}"
 
 
 class Caution:
@@ -89,8 +90,10 @@ class Caution:
         """Return what a worker that dies at this entity is to be added to."""
         return CRASHES_UNTIL_CAUTIOUS + (key == self._suspect)
 
-    def note(self, committed: Collection[bytes], *, is_progress: bool) -> None:
+    def note(self, committed: Collection[bytes], *, is_progress: bool) -> bool:
         """Learn which entities went well, or have failed without a crash.
+
+        Returns whether the job has got further: also by what is in quarantine now.
 
         What an earlier attempt had committed as well is no progress: crashes go on
         being counted, or a job that always dies behind it would never end.
@@ -98,8 +101,10 @@ class Caution:
         self._left -= len(committed)
         if self._left <= 0 or self._suspect in committed:
             self.is_on = False
-        if is_progress or self.poison in committed:
+        is_further = is_progress or self.poison in committed
+        if is_further:
             self.crashes = CRASHES_UNTIL_CAUTIOUS if self.is_on else 0
+        return is_further
 
 
 class Pace:
@@ -124,24 +129,48 @@ class Pace:
         self.chunks = max(self.FEWEST, min(fitting, self.chunks * self.GROWTH))
 
 
+class Speed:
+    """How many entities a thread reads at a time: fewer, the longer it waits for each.
+
+    Few at first; one by one where each has to be waited for.
+    """
+
+    SECONDS = 0.1
+    MOST = 64
+    GROWTH = 4
+
+    def __init__(self) -> None:
+        self.entities = 8
+
+    def note(self, entities: int, seconds: float) -> None:
+        """Learn from a group for which a thread has waited so long."""
+        fitting = int(entities / max(seconds, 1e-6) * self.SECONDS)
+        most = min(self.MOST, self.entities * self.GROWTH)
+        self.entities = max(1, min(fitting, most))
+
+
 class VectorMemory:
     """Vectors made in this job, by text hash; the oldest go when 64 MB are full."""
 
     def __init__(self, limit_bytes: int = VECTOR_MEMORY_BYTES) -> None:
         self._limit = limit_bytes
-        self._rows: OrderedDict[bytes, Matrix] = OrderedDict()
+        self._rows: dict[bytes, Matrix] = {}
+        self._blocks: deque[tuple[list[bytes], Matrix]] = deque()
         self._bytes = 0
 
     def get(self, text_hash: bytes) -> Matrix | None:
         return self._rows.get(text_hash)
 
-    def put(self, text_hash: bytes, row: Matrix) -> None:
-        if text_hash in self._rows:
-            return
-        self._rows[text_hash] = row.copy()
-        self._bytes += row.nbytes
+    def put(self, text_hashes: list[bytes], rows: Matrix) -> None:
+        """Keep the rows as they are, without a copy, until they go all at once."""
+        self._rows.update(zip(text_hashes, rows, strict=True))
+        self._blocks.append((text_hashes, rows))
+        self._bytes += rows.nbytes
         while self._bytes > self._limit:
-            self._bytes -= self._rows.popitem(last=False)[1].nbytes
+            oldest, gone = self._blocks.popleft()
+            self._bytes -= gone.nbytes
+            for text_hash in oldest:
+                self._rows.pop(text_hash, None)
 
 
 def matrix(vectors: Vectors, dimension: int) -> Matrix:

@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -116,26 +117,30 @@ def stored_form(entity: Entity) -> Entity:
     """Return what is stored of an entity besides its text. Raises EntityError."""
     _refuse_outsized(entity)
     viewers = entity.access.viewers
-    return replace(
-        entity,
+    return Entity(
         type=storable(entity.type),
         source_id=storable(entity.source_id),
         name=clean(entity.name),
-        text=None,
-        blob=None,
         source_version=stored_version(entity.source_version),
         created_at=utc(entity.created_at),
         updated_at=utc(entity.updated_at),
-        breadcrumbs=tuple(
-            Breadcrumb(
-                storable(step.entity_id), clean(step.name), storable(step.entity_type)
-            )
-            for step in entity.breadcrumbs
-        ),
+        breadcrumbs=_stored_way(entity.breadcrumbs),
         url=clean(entity.url),
         access=entity.access
         if viewers is None
         else replace(entity.access, viewers=tuple(map(storable, viewers))),
+        raw=entity.raw,
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _stored_way(steps: tuple[Breadcrumb, ...]) -> tuple[Breadcrumb, ...]:
+    """Many entities share the way to them."""
+    return tuple(
+        Breadcrumb(
+            storable(step.entity_id), clean(step.name), storable(step.entity_type)
+        )
+        for step in steps
     )
 
 

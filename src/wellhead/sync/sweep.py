@@ -131,7 +131,7 @@ async def _delete(run: Run, scope: str, generation: int) -> None:
                 connection,
                 job,
                 counting.columns(counts)
-                | {"progress_at": run.tools.clock.now(), "crashes": 0},
+                | {"progress_at": run.tools.clock.now(), "crashes": 0, "deaths": 0},
             )
         after = keys[-1]
 

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 import psycopg
@@ -40,6 +40,8 @@ from wellhead.worker import endings
 from wellhead.worker.lease import LeaseKeeper
 
 CRASHES_UNTIL_FAILED = 5
+DEATHS_UNTIL_FAILED = 12
+"""So many without any progress, at whichever entities and in between."""
 CLOSE_SECONDS = 10.0
 """How long a source may take to close; what lasts longer holds nobody up."""
 GIVE_BACK_SECONDS = 0.5
@@ -93,7 +95,7 @@ async def _claim(parts: Parts, job_id: UUID) -> tuple[Claim, Turn] | None:
             job = await _begin(connection, parts, claim.job, turn)
             if found.status is JobStatus.PENDING:
                 await write_job_event(connection, job, now)
-            claim = Claim(job, claim.crashes, claim.suspect_key)
+            claim = replace(claim, job=job)
         return claim, turn
 
 
@@ -152,9 +154,10 @@ def _refuse_cancelled(job: SyncJob) -> None:
 
 def _refuse_hopeless(claim: Claim) -> None:
     """A job whose workers die before they have anything to commit must end, too."""
-    if claim.crashes >= CRASHES_UNTIL_FAILED:
+    is_hopeless = claim.crashes >= CRASHES_UNTIL_FAILED
+    if is_hopeless or claim.deaths >= DEATHS_UNTIL_FAILED:
         raise JobError(
-            f"the worker died {claim.crashes} times in a row while it ran this job,"
+            f"the worker died {claim.deaths} times in a row while it ran this job,"
             " without any progress in between; the logs of the workers may say why"
         )
 

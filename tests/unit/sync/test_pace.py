@@ -1,6 +1,6 @@
 """How large a batch is follows from how quick the embedder is."""
 
-from wellhead.sync.run import Pace
+from wellhead.sync.run import Pace, Speed
 
 
 def test_a_slow_embedder_gets_batches_of_about_two_seconds() -> None:
@@ -34,3 +34,20 @@ def test_even_the_slowest_embedder_gets_a_batch() -> None:
     pace.note(64, 3600)
 
     assert pace.chunks == Pace.FEWEST
+
+
+def test_a_thread_reads_many_that_it_need_not_wait_for() -> None:
+    speed = Speed()
+
+    for _ in range(10):
+        speed.note(speed.entities, 0.0001)
+
+    assert speed.entities == Speed.MOST
+
+
+def test_what_is_waited_for_is_read_one_by_one() -> None:
+    speed = Speed()
+
+    speed.note(speed.entities, 15 * 60)
+
+    assert speed.entities == 1

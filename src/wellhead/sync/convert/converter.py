@@ -78,6 +78,11 @@ class Converter:
             raise ConvertError("no text found in it")
         return Converted((text,), TextKind.MARKDOWN)
 
+    def check_size(self, size: int) -> None:
+        """Raises ConvertError for a file that is too large."""
+        if size > self._limits.file_bytes:
+            raise ConvertError(_too_large(self._limits.file_bytes))
+
     async def close(self) -> None:
         """End every child, also those at work; a second call changes nothing."""
         self._is_closed = True
@@ -135,5 +140,9 @@ class Converter:
 def _checked_size(path: Path, limit: int) -> int:
     size = path.stat().st_size
     if size > limit:
-        raise ConvertError(f"the file is larger than {limit // MEGABYTE} MB")
+        raise ConvertError(_too_large(limit))
     return size
+
+
+def _too_large(limit: int) -> str:
+    return f"the file is larger than {limit // MEGABYTE} MB"

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from errno import ELOOP
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -284,7 +285,7 @@ class Walk:
                 type=ENTITY_TYPE,
                 source_id=source_id,
                 name=name,
-                blob=Blob(name=name, size=info.st_size, open=lambda: open_file(path)),
+                blob=Blob(name=name, size=info.st_size, open=partial(open_file, path)),
                 source_version=version,
                 created_at=_date(getattr(info, "st_birthtime", None)),
                 updated_at=modified,

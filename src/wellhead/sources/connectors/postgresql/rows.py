@@ -21,6 +21,10 @@ from wellhead.sources.connectors.postgresql.tables import Column, Table
 ENTITY_TYPE = "TableRow"
 # as text: Python has no infinite dates, and decimals must keep their digits
 _AS_TEXT = ("date", "timestamp", "timestamptz", "time", "timetz", "interval", "numeric")
+# these arrive as JSON holds them
+_AS_JSON = frozenset(
+    {"bool", "int2", "int4", "int8", "numeric", "text", "varchar", "bpchar", "name"}
+)
 _LONGEST_NAME = 200
 _ALL = SQL("true")
 
@@ -144,8 +148,13 @@ async def high_water(connection: AsyncConnection[Any], table: Table) -> str | No
 def ref_of(table: Table, row: tuple[Any, ...]) -> Ref:
     """Name a row by its key, which stands last in it."""
     key = row[-len(table.key) :]
-    ids = "/".join(quote(str(part), safe=" @:+,;=") for part in key)
-    return Ref(ENTITY_TYPE, f"{table.label}/{ids}")
+    return Ref(ENTITY_TYPE, f"{table.label}/{'/'.join(map(_quoted, key))}")
+
+
+def _quoted(part: Any) -> str:
+    text = str(part)
+    is_plain = text.isascii() and text.isalnum()
+    return text if is_plain else quote(text, safe=" @:+,;=")
 
 
 def key_of(ref: Ref) -> tuple[str, list[str]]:
@@ -154,33 +163,52 @@ def key_of(ref: Ref) -> tuple[str, list[str]]:
     return label, [unquote(part) for part in parts]
 
 
-def entity_of(table: Table, row: tuple[Any, ...], database: str) -> Entity:
-    """Describe a row; its version is a digest of all that is told about it."""
-    raw = {
-        column.name: _plain(column, value)
-        for column, value in zip(table.columns, row, strict=False)
-    }
-    ref = ref_of(table, row)
-    text = "\n".join(
-        f"{name}: {_shown(raw[name])}" for name in table.texts if raw[name] is not None
-    )
-    title = raw.get(table.title) if table.title else None
-    name = " ".join(_shown(title).split())[:_LONGEST_NAME] if title else ""
-    told = json.dumps([name, text, raw], ensure_ascii=False, sort_keys=True)
-    return Entity(
-        type=ref.type,
-        source_id=ref.source_id,
-        name=name or ref.source_id,
-        text=text or ref.source_id,
-        source_version=blake2b(told.encode(), digest_size=16).hexdigest(),
-        created_at=_time(raw.get(table.created or "")),
-        updated_at=_time(raw.get(table.updated.name if table.updated else "")),
-        breadcrumbs=(
+class Rows:
+    """Makes entities of the rows of one table; what all of them share is told once."""
+
+    def __init__(self, table: Table, database: str) -> None:
+        self._table = table
+        self._names = tuple(column.name for column in table.columns)
+        self._odd = [
+            (column.name, column)
+            for column in table.columns
+            if column.kind not in _AS_JSON
+        ]
+        self._told = repr((table.label, self._names, table.title, table.texts))
+        self._way = (
             Breadcrumb(database, database, "Database"),
             Breadcrumb(table.label, table.label, "Table"),
-        ),
-        raw=raw,
-    )
+        )
+
+    def entity(self, row: tuple[Any, ...]) -> Entity:
+        """Describe a row; its version is a digest of all that is told about it."""
+        table = self._table
+        raw = dict(zip(self._names, row, strict=False))
+        for name, column in self._odd:
+            raw[name] = _plain(column, raw[name])
+        ref = ref_of(table, row)
+        text = "\n".join(
+            f"{name}: {_shown(raw[name])}"
+            for name in table.texts
+            if raw[name] is not None
+        )
+        title = raw[table.title] if table.title else None
+        name = " ".join(_shown(title).split())[:_LONGEST_NAME] if title else ""
+        return Entity(
+            type=ref.type,
+            source_id=ref.source_id,
+            name=name or ref.source_id,
+            text=text or ref.source_id,
+            source_version=_digest(f"{self._told}{row}"),
+            created_at=_time(raw[table.created]) if table.created else None,
+            updated_at=_time(raw[table.updated.name]) if table.updated else None,
+            breadcrumbs=self._way,
+            raw=raw,
+        )
+
+
+def _digest(told: str) -> str:
+    return blake2b(told.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
 
 
 def _value(column: Column) -> Composed:

@@ -30,7 +30,7 @@ from wellhead.sources.connectors.postgresql.config import (
 from wellhead.sources.connectors.postgresql.rows import (
     ENTITY_TYPE,
     Page,
-    entity_of,
+    Rows,
     high_water,
     key_of,
     pages_by_change,
@@ -83,6 +83,7 @@ class PostgreSQLSource(Source):
         name="PostgreSQL",
         description="Rows of tables, views or one query of a database.",
         entity_types=(ENTITY_TYPE,),
+        needs_trust=True,
         labels=("Database",),
         supports_continuous=True,
         is_incremental=True,
@@ -113,10 +114,11 @@ class PostgreSQLSource(Source):
                 if table.label in progress.done:
                     continue
                 yield ScopeStart(table.label)
+                rows = Rows(table, connection.info.dbname)
                 async with aclosing(self._pages(connection, table, progress)) as pages:
                     async for page in pages:
                         for row in page.rows:
-                            yield Upsert(entity_of(table, row, connection.info.dbname))
+                            yield Upsert(rows.entity(row))
                         here = (progress.done, table.label, page.after)
                         yield self._checkpoint(progress, *here)
                 yield ScopeEnd(table.label, complete=is_full)
@@ -140,7 +142,8 @@ class PostgreSQLSource(Source):
                 if table is None or row is None:
                     yield Delete(ref)
                 else:
-                    yield Upsert(entity_of(table, row, connection.info.dbname))
+                    rows = Rows(table, connection.info.dbname)
+                    yield Upsert(rows.entity(row))
 
     async def ids(self) -> AsyncIterator[Item]:
         """Yield the key of every row."""
