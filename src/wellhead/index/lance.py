@@ -121,6 +121,21 @@ class LanceIndex:
                     found.update(zip(hashes, rows_of, strict=True))
         return found
 
+    async def read_texts(
+        self, collection_id: UUID, version: int, ordinals: range
+    ) -> Mapping[int, str]:
+        async with self._opened(collection_id) as table:
+            if table is None:
+                return {}
+            query = table.query().where(
+                f"version = {version} AND ordinal >= {ordinals.start}"
+                f" AND ordinal < {ordinals.stop}"
+            )
+            rows = await query.select(["ordinal", "text"]).to_arrow()
+        # what was appended twice is one text
+        found = zip(rows["ordinal"].to_pylist(), rows["text"].to_pylist(), strict=True)
+        return dict(sorted(found))
+
     async def delete_versions(
         self, collection_id: UUID, versions: Sequence[int]
     ) -> int:

@@ -1,0 +1,1 @@
+"""The tools and resources for agents, over the Model Context Protocol."""

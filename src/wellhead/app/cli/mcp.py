@@ -1,0 +1,97 @@
+"""`wellhead mcp`: collections as tools of an agent, over stdin and stdout."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from wellhead.app.cli.options import DataDir, Url
+
+
+class Agent(StrEnum):
+    """Whose configuration is printed; what is not among them is mostly generic."""
+
+    CLAUDE_CODE = "claude-code"
+    CLAUDE_DESKTOP = "claude-desktop"
+    CURSOR = "cursor"
+    VSCODE = "vscode"
+    GENERIC = "generic"
+
+
+PLACES = {
+    Agent.CLAUDE_CODE: ".mcp.json of a project",
+    Agent.CLAUDE_DESKTOP: "claude_desktop_config.json (Settings, Developer)",
+    Agent.CURSOR: "~/.cursor/mcp.json, or .cursor/mcp.json of a project",
+    Agent.VSCODE: ".vscode/mcp.json of a project",
+    Agent.GENERIC: "your agent's list of MCP servers",
+}
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(epilog="Example: wellhead mcp --print-config claude-code > .mcp.json")(
+        mcp
+    )
+
+
+def mcp(
+    print_config: Annotated[
+        Agent | None,
+        typer.Option(help="Print what to put into this agent's configuration."),
+    ] = None,
+    url: Url = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Give an agent tools to search collections and to read what is in them.
+
+    Agents start this command themselves and talk to it over stdin and stdout, by the
+    Model Context Protocol. What to put into their configuration: --print-config.
+
+    It carries messages to the running server, or starts one for as long as it runs.
+    An agent that speaks HTTP needs no command: the server answers at /mcp, with an API
+    key.
+    """
+    if print_config is not None:
+        _print(print_config, url, data_dir)
+        return
+    from wellhead.app.cli.mcp_pipe import run
+
+    run(url, data_dir)
+
+
+def _print(agent: Agent, url: str | None, data_dir: Path | None) -> None:
+    import json
+
+    from wellhead.app.settings import Settings, load
+
+    settings = load(url=url, data_dir=data_dir)
+    usual = Settings.model_fields["data_dir"].get_default(call_default_factory=True)
+    where = None if settings.data_dir == usual else settings.data_dir
+    config = config_of(agent, _command(), settings.url, where)
+    sys.stdout.write(json.dumps(config, indent=2) + "\n")
+    sys.stderr.write(f"This belongs into {PLACES[agent]}.\n")
+
+
+def config_of(
+    agent: Agent, command: list[str], url: str | None, data_dir: Path | None
+) -> dict[str, Any]:
+    """Return the configuration; an agent has not the environment of a shell."""
+    first, *words = command
+    server: dict[str, Any] = {"command": first, "args": [*words, "mcp"]}
+    if url is not None:
+        server["args"] += ["--url", url]
+        server["env"] = {"WELLHEAD_API_KEY": "an API key of that server"}
+    if data_dir is not None:
+        server["args"] += ["--data-dir", str(data_dir.expanduser().resolve())]
+    if agent in (Agent.VSCODE, Agent.CLAUDE_CODE):
+        server = {"type": "stdio", **server}
+    return {"servers" if agent is Agent.VSCODE else "mcpServers": {"wellhead": server}}
+
+
+def _command() -> list[str]:
+    """Return how to run this program from anywhere: agents know no virtual one."""
+    script = Path(sys.argv[0])
+    if script.name == "wellhead" and script.exists():
+        return [str(script.absolute())]
+    return [sys.executable, "-m", "wellhead.app.cli"]

@@ -1,0 +1,61 @@
+"""One live entity as the ledger knows it, found by its public names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from wellhead.domain.entities import entity_key
+from wellhead.store.reading import Reads
+
+_LIVE = """
+SELECT c.id, e.version, e.chunk_count, s.short_name, e.meta
+FROM collection c
+JOIN source_connection s ON s.collection_id = c.id
+JOIN entity e ON e.connection_id = s.id
+WHERE c.organization_id = %(organization)s AND c.readable_id = %(readable_id)s
+  AND s.id = %(connection)s
+  AND NOT c.is_deleting AND NOT s.is_deleting
+  AND NOT EXISTS (
+    SELECT FROM sync_job job
+    WHERE job.id = e.inserted_by AND job.rollback = 'pending'
+  )
+"""
+# S608: made of constants
+_BY_KEY = f"{_LIVE} AND e.entity_key = %(key)b"
+_BY_ID = f"{_LIVE} AND e.type = %(type)s AND e.source_id = %(id)s"
+_ESCAPED = "\\{"
+"""In what is stored of an id that PostgreSQL does not take; its key is another's."""
+
+
+@dataclass(frozen=True, slots=True)
+class EntityLine:
+    """What is needed to read and to name it; `meta` as the pipeline wrote it."""
+
+    collection_id: UUID
+    version: int
+    chunk_count: int
+    source_name: str
+    meta: Mapping[str, Any]
+
+
+async def find(
+    reads: Reads,
+    organization_id: UUID,
+    readable_id: str,
+    connection_id: UUID,
+    ident: tuple[str, str],
+) -> EntityLine | None:
+    """Find what searches may show by its type and id, as they show them."""
+    values = {
+        "organization": organization_id,
+        "readable_id": readable_id,
+        "connection": connection_id,
+        "key": entity_key(*ident),
+        "type": ident[0],
+        "id": ident[1],
+    }
+    found = await reads.fetch(_BY_KEY, values, EntityLine)
+    if not found and any(_ESCAPED in part for part in ident):
+        found = await reads.fetch(_BY_ID, values, EntityLine)
+    return found[0] if found else None
