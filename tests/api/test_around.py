@@ -307,7 +307,7 @@ async def test_errors_can_be_read_by_pages(client: httpx.AsyncClient) -> None:
         assert response.headers["access-control-allow-origin"] == known["Origin"]
 
 
-READ = ["/collections", "/collections/none", "/health", "/health/ready/", "/"]
+READ = ["/collections", "/collections/none", "/health", "/health/live/", "/"]
 
 
 @pytest.mark.parametrize("path", [*READ, "//collections?limit=0", "/nothing"])

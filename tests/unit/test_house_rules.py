@@ -15,8 +15,11 @@ EVERYTHING = {"BaseException", "Exception"}
 
 # file -> why each of its handlers may catch everything: an isolation boundary
 CATCHES_EVERYTHING: dict[str, list[str]] = {
+    "api/agentic_stream.py": ["told in the stream that has begun"],
     "api/around/bounds.py": ["whatever went wrong is answered and logged once"],
+    "api/mcp/server.py": ["the SDK would tell an agent the words of any error"],
     "api/routes/search_legacy.py": ["told in the stream that has begun"],
+    "rerank/onnx.py": ["whatever the operator's model raises, searches do without it"],
     "services/checks.py": [
         "a connector's check is other people's code",
         "so is its close",
@@ -31,9 +34,13 @@ CATCHES_EVERYTHING: dict[str, list[str]] = {
     "sync/convert/converter.py": ["the child is ended, then the error goes on"],
     "sync/intake.py": ["raised again where pages are read"],
     "sync/patience.py": ["a connector's work in a thread; raised where it is awaited"],
-    "sync/prepare.py": ["whatever one entity is, the others are read"],
+    "sync/reading.py": [
+        "whatever one entity's parser met, the others are read",
+        "whatever one entity is, the others are read",
+    ],
     "worker/loop.py": ["a chore that failed is done again at its next turn"],
     "worker/run_job.py": ["a job must end, whatever is wrong in a connector"],
+    "worker/scheduler.py": ["whatever one connection has, the others start"],
 }
 
 

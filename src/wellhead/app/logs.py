@@ -10,7 +10,10 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.typing import Processor
 
 MASK = "***"
-QUIET = ("alembic", "httpx", "httpcore", "procrastinate", "uvicorn")
+QUIET = (
+    *("alembic", "anthropic", "httpcore", "httpcore2", "httpx", "httpx2", "mcp"),
+    *("openai", "procrastinate", "uvicorn"),
+)
 
 
 class MaskingFormatter(ProcessorFormatter):

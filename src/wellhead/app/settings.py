@@ -11,6 +11,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wellhead.domain.errors import StartError
+from wellhead.llm.names import model_names
+from wellhead.rerank.names import provider_and_model
 
 PREFIX = "WELLHEAD_"
 EMBEDDERS = ("minilm", "null")
@@ -44,6 +46,40 @@ class Settings(BaseSettings):
     embedder: str = Field(
         default="minilm",
         description="What makes vectors: 'minilm' or 'null' (tests, benchmarks).",
+    )
+    llm: str = Field(
+        default="",
+        description="Language models for classic and agentic search, the first choice "
+        "first: openai:MODEL or anthropic:MODEL, comma separated.",
+    )
+    llm_url: str | None = Field(
+        default=None,
+        description="The base URL of the openai: models, if OpenAI does not serve them "
+        "(Ollama, vLLM and others; it often ends in /v1).",
+    )
+    openai_api_key: SecretStr | None = Field(
+        default=None, description="The key for openai: models."
+    )
+    anthropic_api_key: SecretStr | None = Field(
+        default=None, description="The key for anthropic: models."
+    )
+    llm_call_seconds: float = Field(
+        default=30, gt=0, description="How long one reply of a language model may take."
+    )
+    llm_seconds: float = Field(
+        default=120, gt=0, description="How long an agentic search may take in all."
+    )
+    reranker: str | None = Field(
+        default=None,
+        description="What puts results of classic and agentic search in order: "
+        "cohere:MODEL, voyage:MODEL, jina:MODEL, or onnx:FOLDER.",
+    )
+    reranker_url: str | None = Field(
+        default=None,
+        description="Where the reranker is asked, if not at its provider.",
+    )
+    reranker_api_key: SecretStr | None = Field(
+        default=None, description="The reranker's key."
     )
     host: str = Field(default="127.0.0.1", description="The address the API binds.")
     port: int = Field(
@@ -125,6 +161,19 @@ class Settings(BaseSettings):
             raise ValueError(f"there is no '{name}', choose one of {_list(EMBEDDERS)}")
         return name
 
+    @field_validator("llm")
+    @classmethod
+    def _known_models(cls, chain: str) -> str:
+        model_names(chain)
+        return chain
+
+    @field_validator("reranker")
+    @classmethod
+    def _known_reranker(cls, name: str | None) -> str | None:
+        if name is not None:
+            provider_and_model(name)
+        return name
+
     @field_validator("log_level")
     @classmethod
     def _known_level(cls, level: str) -> str:
@@ -139,7 +188,10 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> list[str]:
         """What must not be shown anywhere."""
-        found = (self.database_url, self.secret_key, self.api_key)
+        found = (
+            *(self.database_url, self.secret_key, self.api_key),
+            *(self.openai_api_key, self.anthropic_api_key, self.reranker_api_key),
+        )
         return [one.get_secret_value() for one in found if one is not None]
 
 

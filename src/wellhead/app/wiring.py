@@ -1,23 +1,27 @@
 """The wiring: the only place that picks implementations and puts them together."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from importlib import import_module
+from pathlib import Path
 
 from wellhead.app.home import Home
+from wellhead.app.late_index import LateIndex
 from wellhead.app.local import secret_keys
+from wellhead.app.models import choose_language_model, choose_reranker
 from wellhead.app.settings import EMBEDDERS, Settings
 from wellhead.domain.errors import StartError
-from wellhead.domain.ports import Embedder
+from wellhead.domain.ports import Embedder, Index
 from wellhead.domain.webhooks import WebhookPolicy
-from wellhead.embed.minilm import MiniLmEmbedder
-from wellhead.embed.null import NullEmbedder
 from wellhead.engine.procrastinate import JobEngine
-from wellhead.index.lance import LanceIndex
 from wellhead.services.parts import Limits, Parts
 from wellhead.sources.registry import Registry
 from wellhead.store.database import connect
+from wellhead.store.reading import Reader
 from wellhead.store.secrets import Cipher
 from wellhead.sync.convert.converter import Converter
 from wellhead.sync.convert.process import ConvertLimits
@@ -44,15 +48,25 @@ async def open_parts(
     async with AsyncExitStack() as stack:
         db = connect(url)
         stack.push_async_callback(db.dispose)
+        reads = Reader(url)
+        await reads.open()
+        stack.push_async_callback(reads.close)
         engine = JobEngine.at(url)
         await engine.open()
         stack.push_async_callback(engine.close)
-        index = await LanceIndex.open(home.index, cache_bytes=index_cache_bytes)
+        index = LateIndex(partial(open_index, home.index, index_cache_bytes))
         stack.push_async_callback(index.close)
         embedder = choose_embedder(settings.embedder, processes=embed_processes)
         stack.push_async_callback(embedder.close)
+        language_model = choose_language_model(settings)
+        if language_model is not None:
+            stack.push_async_callback(language_model.close)
+        reranker = choose_reranker(settings)
+        if reranker is not None:
+            stack.push_async_callback(reranker.close)
         yield Parts(
             db=db,
+            reads=reads,
             engine=engine,
             index=index,
             embedder=embedder,
@@ -63,21 +77,37 @@ async def open_parts(
                 max_file_bytes=settings.max_file_bytes,
                 min_free_bytes=settings.min_free_bytes,
                 data_dir=settings.data_dir,
+                agentic_seconds=settings.llm_seconds,
             ),
             webhooks=WebhookPolicy(
                 allow_private=settings.webhooks_allow_private,
                 verify_endpoints=settings.webhooks_verify_endpoints,
                 keep=timedelta(days=settings.webhooks_keep_days),
             ),
+            language_model=language_model,
+            reranker=reranker,
         )
+
+
+async def open_index(root: Path, cache_bytes: int) -> Index:
+    """Load the index library, which takes a while, and open the index."""
+    # in a thread: whatever else goes on in this process does not stand still
+    await asyncio.to_thread(import_module, "wellhead.index.lance")
+    from wellhead.index.lance import LanceIndex
+
+    return await LanceIndex.open(root, cache_bytes=cache_bytes)
 
 
 def choose_embedder(name: str, *, processes: int = 1) -> Embedder:
     """Return the embedder of this name. Raises StartError, listing the choices."""
     match name:
         case "minilm":
+            from wellhead.embed.minilm import MiniLmEmbedder
+
             return MiniLmEmbedder(processes)
         case "null":
+            from wellhead.embed.null import NullEmbedder  # loads NumPy
+
             return NullEmbedder()
         case _:
             raise StartError(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from wellhead.domain.chunks import EntityChunks, Hit, StoredVersion, Vectors
 from wellhead.domain.filters import Filter
+from wellhead.domain.language import Prompt, Reply
 
 
 class Clock(Protocol):
@@ -79,6 +80,12 @@ class Index(Protocol):
         """
         ...
 
+    async def read_texts(
+        self, collection_id: UUID, version: int, ordinals: range
+    ) -> Mapping[int, str]:
+        """Return the texts of those chunks of a version that are stored, in order."""
+        ...
+
     async def delete_versions(
         self, collection_id: UUID, versions: Sequence[int]
     ) -> int:
@@ -142,3 +149,36 @@ class IndexReader(Protocol):
     async def keyword(self, query: str, k: int, scope: Scope) -> list[Hit]:
         """Return the k best chunks by BM25, any query term; odd queries find none."""
         ...
+
+
+class LanguageModel(Protocol):
+    """Answers prompts; keeps nothing of them."""
+
+    @property
+    def name(self) -> str:
+        """The public name: provider and model."""
+        ...
+
+    async def reply(self, prompt: Prompt) -> Reply:
+        """Return what the model says; raises UnavailableError when it does not."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Reranker(Protocol):
+    """Reads a question and passages together, and orders the passages."""
+
+    @property
+    def name(self) -> str:
+        """The public name: provider and model."""
+        ...
+
+    async def rank(self, query: str, texts: Sequence[str]) -> list[tuple[int, float]]:
+        """Return places in `texts` with their scores, best first.
+
+        Places may be missing. Raises UnavailableError.
+        """
+        ...
+
+    async def close(self) -> None: ...

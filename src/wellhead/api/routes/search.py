@@ -1,5 +1,6 @@
 """Searching a collection."""
 
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 from fastapi import Depends, Request, Response
 from fastapi.sse import EventSourceResponse
 
+from wellhead.api.agentic_stream import Errand, failure, finish, follow, new_errand
 from wellhead.api.around.requests import request_id_of
 from wellhead.api.deps import Services, Tenant
 from wellhead.api.routing import SlashRouter
@@ -18,17 +20,23 @@ from wellhead.api.schemas.search import (
     SearchV2Response,
 )
 from wellhead.api.schemas.search_stream import (
-    AgenticSearchErrorEvent,
+    AgenticSearchEvent,
     AgenticSearchStartedEvent,
 )
+from wellhead.domain import search as search_results
 from wellhead.domain.errors import NotConfiguredError
 from wellhead.domain.search import InstantQuery, Strategy
+from wellhead.search import classic
+from wellhead.search.agentic import explore
+from wellhead.search.events import Event
 from wellhead.search.instant import search
+from wellhead.search.means import Means
 from wellhead.search.tiers import require_language_model
 from wellhead.services.collections import find_collection_id
 from wellhead.services.parts import Parts
 
 FALLBACK_HEADER = "X-Search-Fallback"
+NOT_CONFIGURED = "no language model is configured"
 FALLS_BACK: dict[int | str, dict[str, Any]] = {
     200: {
         "headers": {
@@ -49,6 +57,7 @@ async def _collection_id(readable_id: str, parts: Services, tenant: Tenant) -> U
 
 CollectionId = Annotated[UUID, Depends(_collection_id)]
 """The collection of the path; 404 before anything else is done, also for streams."""
+OneErrand = Annotated[Errand, Depends(new_errand)]
 
 
 @router.post("/instant")
@@ -68,49 +77,87 @@ async def search_classically(
 ) -> SearchV2Response:
     """Search as a language model plans it.
 
-    Without one it is searched by meaning and by words, as the header
-    `X-Search-Fallback` then says.
+    Without one, or without a plan that makes sense, it is searched by meaning and by
+    words, as the header `X-Search-Fallback` then says.
     """
+    query = body.meant(collection_id)
     try:
-        require_language_model()
+        means = means_of(parts)
     except NotConfiguredError:
         tell_fallback(response, Strategy.HYBRID)
-    return await _answer(parts, body.meant(collection_id))
+        return await _answer(parts, query)
+    found = await classic.search(means, query)
+    if found.why_plain is not None:
+        tell_fallback(response, Strategy.HYBRID, found.why_plain)
+    return _response(found.results)
 
 
 @router.post("/agentic")
 async def search_agentically(
-    collection_id: CollectionId,  # noqa: ARG001  # it must be there
-    body: AgenticSearchRequest,  # noqa: ARG001  # it must make sense
+    collection_id: CollectionId,
+    body: AgenticSearchRequest,
+    parts: Services,
+    request: Request,
+    errand: OneErrand,
 ) -> SearchV2Response:
     """Let a language model search until it has found enough; 503 without one."""
-    require_language_model()
+    work = explore(means_of(parts), body.meant(collection_id), _tell_nobody)
+    done = await finish(errand, request, work)
+    return _response(done.results)
 
 
 @router.post("/agentic/stream", response_class=EventSourceResponse)
 async def stream_agentic_search(
     readable_id: str,
-    collection_id: CollectionId,  # noqa: ARG001  # it must be there
+    collection_id: CollectionId,
     body: AgenticSearchRequest,
+    parts: Services,
     request: Request,
-) -> AsyncIterator[AgenticSearchStartedEvent | AgenticSearchErrorEvent]:
+    errand: OneErrand,
+) -> AsyncIterator[AgenticSearchEvent]:
     """Let a language model search and follow what it does, as server-sent events.
 
     The last event is `done` or `error`.
     """
+    started = time.monotonic()
     request_id = request_id_of(request.scope)
     yield AgenticSearchStartedEvent.of(body, readable_id, request_id)
     try:
-        require_language_model()
+        means = means_of(parts)
     except NotConfiguredError as error:
-        yield AgenticSearchErrorEvent(message=error.message)
+        yield failure(error.message, started)
+        return
+    async for event in follow(errand, means, body.meant(collection_id)):
+        yield event
 
 
-def tell_fallback(response: Response, strategy: Strategy) -> None:
+def means_of(parts: Parts) -> Means:
+    """Return what a search that thinks is made with; NotConfiguredError without it."""
+    return Means(
+        reads=parts.reads,
+        index=parts.index,
+        embedder=parts.embedder,
+        model=require_language_model(parts.language_model),
+        clock=parts.clock,
+        reranker=parts.reranker,
+        most_seconds=parts.limits.agentic_seconds,
+    )
+
+
+def tell_fallback(
+    response: Response, strategy: Strategy, why: str = NOT_CONFIGURED
+) -> None:
     """Say in a header how it was searched, and why not with a language model."""
-    response.headers[FALLBACK_HEADER] = f"{strategy}; no language model is configured"
+    response.headers[FALLBACK_HEADER] = f"{strategy}; {why}"
+
+
+async def _tell_nobody(_event: Event) -> None:
+    pass
 
 
 async def _answer(parts: Parts, query: InstantQuery) -> SearchV2Response:
-    found = await search(parts.db, parts.index, parts.embedder, query)
+    return _response(await search(parts.reads, parts.index, parts.embedder, query))
+
+
+def _response(found: list[search_results.SearchResult]) -> SearchV2Response:
     return SearchV2Response(results=[SearchResult.of(one) for one in found])

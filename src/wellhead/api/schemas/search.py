@@ -20,6 +20,7 @@ from wellhead.domain import filters, search
 from wellhead.domain.errors import InvalidInputError
 from wellhead.domain.filters import FIELDS, Filter, Operator
 from wellhead.domain.search import InstantQuery, Strategy
+from wellhead.search.events import AgenticQuery
 
 LONGEST_QUERY = 32_768
 _VALUES = ({str}, {bool}, {int})
@@ -186,6 +187,15 @@ class AgenticSearchRequest(BaseModel):
         ge=1,
         description="How many to return at most; null: the model decides.",
     )
+
+    def meant(self, collection_id: UUID) -> AgenticQuery:
+        return AgenticQuery(
+            collection_id=collection_id,
+            query=self.query,
+            filter=filter_meant(self.filter),
+            thinking=self.thinking,
+            limit=self.limit,
+        )
 
 
 class SearchBreadcrumb(BaseModel):

@@ -1,0 +1,1 @@
+"""Rerankers: a question and passages in, an order out."""

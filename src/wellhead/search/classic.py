@@ -1,0 +1,97 @@
+"""One search as a language model plans it; without a plan, the plain one."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import structlog
+
+from wellhead.domain.errors import InvalidInputError, UnavailableError
+from wellhead.domain.search import InstantQuery, SearchResult
+from wellhead.search.fuse import Leg, fuse
+from wellhead.search.means import Means
+from wellhead.search.narrow import narrowed
+from wellhead.search.plan import INSTRUCTIONS, Plan, plan_of, planning
+from wellhead.search.rerank import reranked
+
+PLAN_SECONDS = 25.0
+"""A request may take 60 seconds, and the search itself 30 of them."""
+DEPTH = 1_000
+"""How far down each wording of the question is read."""
+
+ResultId = tuple[UUID, str, str]
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassicAnswer:
+    """One page of results, and why they were found without a plan, if so."""
+
+    results: list[SearchResult]
+    why_plain: str | None = None
+
+
+async def search(means: Means, query: InstantQuery) -> ClassicAnswer:
+    """Return one page of what the planned queries find, all within the user's filter.
+
+    The plan's filter only narrows. Where there is no usable plan the query is
+    searched as it is. Raises what an instant search raises.
+    """
+    try:
+        plan, within = await _planned(means, query)
+    except (InvalidInputError, UnavailableError) as error:
+        log.warning("searching without a plan", why=error.message)
+        is_away = isinstance(error, UnavailableError)
+        why = "did not answer" if is_away else "made no usable plan"
+        plain = Plan((query.query,), query.strategy, ())
+        results = await _page(means, query, plain, query)
+        return ClassicAnswer(results, f"the language model {why}")
+    return ClassicAnswer(await _page(means, query, plan, within))
+
+
+async def _planned(means: Means, query: InstantQuery) -> tuple[Plan, InstantQuery]:
+    """Return the plan, and the query that no search of it may reach beyond."""
+    try:
+        async with asyncio.timeout(PLAN_SECONDS):
+            prompt = planning(query.query, means.told(INSTRUCTIONS))
+            reply = await means.model.reply(prompt)
+    except TimeoutError as error:
+        raise UnavailableError(
+            f"The language model made no plan within {PLAN_SECONDS:g} seconds"
+        ) from error
+    plan = plan_of(reply)
+    return plan, replace(query, filter=narrowed(query.filter, plan.filter))
+
+
+async def _page(
+    means: Means, asked: InstantQuery, plan: Plan, within: InstantQuery
+) -> list[SearchResult]:
+    end = asked.offset + asked.limit
+    if len(plan.queries) == 1 and means.reranker is None:
+        only = replace(within, query=plan.queries[0], strategy=plan.strategy)
+        return await means.find(only)
+    wanted = replace(within, strategy=plan.strategy, offset=0, limit=DEPTH)
+    found = [
+        await means.find(replace(wanted, query=words, limit=min(max(end, 100), DEPTH)))
+        for words in plan.queries
+    ]
+    results = found[0] if len(found) == 1 else fused(found)
+    if means.reranker is not None:
+        results = await reranked(means.reranker, asked.query, results) or results
+    return results[asked.offset : end]
+
+
+def fused(found: Sequence[Sequence[SearchResult]]) -> list[SearchResult]:
+    """Merge rankings by reciprocal rank; the first one wins ties."""
+    results = {id_of(one): one for leg in reversed(found) for one in leg}
+    legs = [Leg(1.0, list(dict.fromkeys(map(id_of, leg)))) for leg in found]
+    return [
+        replace(results[key], relevance_score=score)
+        for key, score in fuse(legs, [DEPTH])
+    ]
+
+
+def id_of(result: SearchResult) -> ResultId:
+    """Return what tells the passage from every other one of the collection."""
+    return result.sync_id, result.entity_type, result.entity_id

@@ -1,0 +1,27 @@
+"""How many entities pass a filter, counted in the index and checked in the ledger."""
+
+from array import array
+
+from wellhead.domain.ports import Scope
+from wellhead.domain.search import InstantQuery
+from wellhead.search.instant import MOST_HITS
+from wellhead.search.means import Means
+from wellhead.search.verify import Verifier, entity_of
+from wellhead.store.visible import hidden
+
+
+async def count_entities(means: Means, query: InstantQuery) -> tuple[int, bool]:
+    """Return how many different entities the filter lets pass, and if that is all.
+
+    It is not all where there are more passages than a search reads.
+    """
+    # any direction will do: whatever passes is near enough
+    anywhere = memoryview(array("f", [1.0] + [0.0] * (means.embedder.dimension - 1)))
+    async with means.reads.snapshot() as reads:
+        connections, jobs = await hidden(reads, query.collection_id)
+        reader = await means.index.reader(query.collection_id)
+        scope = Scope(query.filter, connections, jobs)
+        hits = await reader.semantic(anywhere, MOST_HITS, scope)
+        verifier = Verifier(reads, query.collection_id, query.viewer)
+        live = await verifier.live(hits)
+    return len({entity_of(hit) for hit in live}), len(hits) < MOST_HITS
