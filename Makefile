@@ -98,9 +98,28 @@ fix: setup-dev
 	$(PY) -m ruff check --fix $(CODE)
 	$(PY) -m ruff format $(CODE)
 
+# first the API, for its figures stand on the same page: docs/benchmarks.md
 bench: setup-dev
-	$(PY) -m bench
 	$(PY) -m bench.api
+	$(PY) -m bench.startup
+	$(PY) -m bench.search
+	$(PY) -m bench
+
+# slower than the committed baseline? make bench-quick RENEW=--renew writes a new one
+.PHONY: bench-quick bench-peers
+bench-quick: setup-dev
+	$(PY) -m bench.quick $(RENEW)
+
+# other systems to compare with, each in its own environment
+BENCH_PEERS := cocoindex llamaindex
+bench-peers: $(BENCH_PEERS:%=.venv-bench-%/.made)
+
+.venv-bench-%/.made: bench/peers/%.lock .venv/.made
+	@echo "Installing $* into .venv-bench-$* …"
+	@rm -rf .venv-bench-$*
+	@$(PY) -m venv --without-pip .venv-bench-$*
+	@$(PIP) --python .venv-bench-$*/bin/python install --require-hashes -r $<
+	@touch $@
 
 # hours: what is measured is printed at the end, as one table
 soak: setup-dev
@@ -118,8 +137,11 @@ lock:
 	$(LOCK) --group dev --constraints requirements.lock --output-file requirements-dev.lock
 	cd tests/clients && $(subst pyproject.toml --group build,requirements.in,$(LOCK)) \
 	  --output-file requirements.lock
+	for one in $(BENCH_PEERS); do (cd bench/peers && \
+	  $(subst pyproject.toml --group build,$$one.in,$(LOCK)) --output-file $$one.lock \
+	  ) || exit 1; done
 	cd tests/clients && npm install --package-lock-only --ignore-scripts \
 	  --omit-lockfile-registry-resolved
 
 clean:
-	rm -rf .venv .venv-clients .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-clients .venv-bench-* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,107 +1,113 @@
-"""Runs the benchmark: `python -m bench`; prints a table, writes bench/result.json."""
+"""Runs the benchmark: `python -m bench`; prints a table, writes JSON and the page."""
 
-import asyncio
+import argparse
 import json
-import logging
+import os
 import platform
-import shutil
-import sysconfig
+import sys
 import tempfile
-import time
+from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-import structlog
 from rich.console import Console
-from rich.table import Table
 
-from bench import floor, product
+from bench import contest, corpus, report
 
 RESULT = Path(__file__).with_name("result.json")
-STEPS = ("full", "noop", "delta")
+PEER_PACKAGES = {"cocoindex": "cocoindex", "llamaindex": "llama-index-core"}
+console = Console(stderr=True)
 
 
-def make_corpus(folder: Path) -> int:
-    """Copy the standard library's modules; returns how many files there are."""
-    shutil.copytree(
-        sysconfig.get_path("stdlib"),
-        folder,
-        ignore=lambda at, names: [
-            name
-            for name in names
-            if name in {"site-packages", "__pycache__"}
-            or ((Path(at) / name).is_file() and not name.endswith(".py"))
-            or (Path(at) / name).is_symlink()
-        ],
+def about() -> dict[str, Any]:
+    """Describe the machine and the day."""
+    memory = next(
+        int(line.split()[1])
+        for line in Path("/proc/meminfo").read_text().splitlines()
+        if line.startswith("MemTotal")
     )
-    return len(list(folder.rglob("*.py")))
+    models = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    return {
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",  # noqa: TID251  # the real one
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": models[0] if models else platform.machine(),
+        "memory_gb": round(memory / 2**20, 1),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 1),
+        "versions": versions(),
+    }
 
 
-def change(folder: Path) -> None:
-    """Change one file in a hundred and delete another one, the same ones each time."""
-    files = sorted(folder.rglob("*.py"))
-    for at in range(0, len(files) - 50, 100):
-        files[at].write_text(files[at].read_text("utf-8", "replace") + "\n# changed\n")
-        files[at + 50].unlink()
+def versions() -> dict[str, str]:
+    found = {"wellhead": metadata.version("wellhead")}
+    found["lancedb"] = metadata.version("lancedb")
+    for peer in contest.PEERS:
+        packages = peer.python.parents[1] / "lib"
+        package = PEER_PACKAGES[peer.name]
+        for folder in packages.glob("python*/site-packages"):
+            for one in metadata.distributions(name=package, path=[str(folder)]):
+                found[peer.name] = one.version
+    return found
 
 
-async def measure(corpus: Path, work: Path) -> dict[str, dict[str, float]]:
-    """Return CPU and wall seconds of each step, for the floor and the product."""
-    result: dict[str, dict[str, float]] = {}
-    async with product.opened(corpus, work / "data") as bench:
-        for step in STEPS:
-            if step == "delta":
-                change(corpus)
-            cpu, wall = time.process_time(), time.monotonic()
-            await floor.run(corpus, work / "floor")
-            bare = time.process_time() - cpu, time.monotonic() - wall
-            wall = time.monotonic()
-            job, spent = await bench.sync()
-            result[step] = {
-                "floor_cpu_seconds": bare[0],
-                "floor_wall_seconds": bare[1],
-                "cpu_seconds": spent,
-                "wall_seconds": time.monotonic() - wall,
-                "inserted": job.counts.inserted,
-                "updated": job.counts.updated,
-                "deleted": job.counts.deleted,
-                "kept": job.counts.kept,
-            }
-    return result
+def rows_step(count: int, work: Path) -> contest.Result:
+    out, log = work / "rows.json", work / "rows.log"
+    words = [sys.executable, "-m", "bench.rows"]
+    words += ["--rows", str(count), "--out", str(out)]
+    code = contest.execute(words, log)
+    if code != 0:
+        return contest.ended(code, log)
+    found: contest.Result = json.loads(out.read_text())
+    return found
 
 
-def show(files: int, result: dict[str, dict[str, float]]) -> None:
-    table = Table(
-        title=f"{files} files, null embedder, CPU seconds (worker + database)"
-    )
-    for name in ("step", "floor", "wellhead", "ratio", "wall s", "ins/upd/del/kept"):
-        table.add_column(name, justify="left" if name == "step" else "right")
-    for step, row in result.items():
-        counts = "/".join(
-            str(int(row[name])) for name in ("inserted", "updated", "deleted", "kept")
-        )
-        table.add_row(
-            step,
-            f"{row['floor_cpu_seconds']:.2f}",
-            f"{row['cpu_seconds']:.2f}",
-            f"{row['cpu_seconds'] / max(row['floor_cpu_seconds'], 0.01):.1f}",
-            f"{row['wall_seconds']:.2f}",
-            counts,
-        )
-    Console().print(table)
-
-
-def main() -> None:
-    quiet = structlog.make_filtering_bound_logger(logging.WARNING)
-    structlog.configure(wrapper_class=quiet)
+def run(given: argparse.Namespace) -> dict[str, Any]:
+    entrants = (contest.FLOOR, contest.PRODUCT, *contest.PEERS)
+    told: dict[str, Any] = {"about": about()}
     with tempfile.TemporaryDirectory(prefix="wellhead-bench-") as folder:
         work = Path(folder)
         work.chmod(0o711)
-        (work / "floor").mkdir()
-        files = make_corpus(work / "corpus")
-        result = asyncio.run(measure(work / "corpus", work))
-    show(files, result)
-    about = {"python": platform.python_version(), "machine": platform.machine()}
-    RESULT.write_text(json.dumps(about | {"files": files, "steps": result}, indent=1))
+        made = corpus.build(work / "original", given.files)
+        told["corpus"] = {
+            "files": made.files,
+            "places": made.places,
+            "bytes": made.bytes,
+            "digest": made.digest,
+        }
+        console.print(f"{made.files} files, {made.bytes / 1e6:.1f} MB: {made.places}")
+        if given.rows:
+            console.print(f"{given.rows} rows of PostgreSQL")
+            told["rows"] = rows_step(given.rows, work)
+        told["rounds"] = []
+        for number in range(given.rounds):
+            console.print(f"round {number + 1} of {given.rounds}")
+            with tempfile.TemporaryDirectory(dir=work) as ring:
+                found = contest.compete(
+                    entrants, work / "original", Path(ring), console.print
+                )
+            told["rounds"].append(found)
+            told["steps"] = contest.medians(told["rounds"])
+            given.out.write_text(json.dumps(told, indent=1))
+    return told
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=RESULT)
+    given = parser.parse_args()
+    told = run(given)
+    report.show(told)
+    if given.out == RESULT:
+        report.write_page(told)
 
 
 if __name__ == "__main__":

@@ -89,10 +89,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Milliseconds of CPU for one request."""
+    """Milliseconds of CPU for one request, and how many were answered in a second."""
 
     api: float
     postgres: float
+    throughput: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,10 +213,12 @@ async def ask(server: Server, path: str, load: Load) -> Cost:
         for _ in range(load.clients):
             await ready.acquire()
         before = server.seconds(), postgres_seconds(load.postgres)
+        started = time.perf_counter()
         go.set()
+    elapsed = time.perf_counter() - started
     after = server.seconds(), postgres_seconds(load.postgres)
     api, postgres = (end - start for start, end in zip(before, after, strict=True))
-    return Cost(api * 1000 / REQUESTS, postgres * 1000 / REQUESTS)
+    return Cost(api * 1000 / REQUESTS, postgres * 1000 / REQUESTS, REQUESTS / elapsed)
 
 
 async def select(url: str, request: Request) -> float:
@@ -255,6 +258,8 @@ async def measure(work: Path, postgres: EmbeddedPostgres) -> list[dict[str, Any]
                     row[f"bare_ms_{clients}"] = floor.api
                     row[f"api_ms_{clients}"] = cost.api
                     row[f"postgres_ms_{clients}"] = cost.postgres
+                    row[f"bare_per_second_{clients}"] = floor.throughput
+                    row[f"per_second_{clients}"] = cost.throughput
                 result.append(row)
     return result
 
@@ -272,20 +277,28 @@ async def until_ready(server: Server) -> None:
 
 def show(rows: Sequence[dict[str, Any]]) -> None:
     table = Table(
-        title="CPU milliseconds a request: API process (PostgreSQL's beside it)"
+        title="CPU milliseconds a request: API process (PostgreSQL's beside it), and "
+        f"answers a second for {CLIENTS[-1]} clients"
     )
     table.add_column("request")
     names = ["bare select", "bare route"]
     for clients in CLIENTS:
         names += [f"{clients} client{'s'[: clients > 1]}", "ratio"]
-    for name in [*names, "PostgreSQL"]:
+    for name in [*names, "PostgreSQL", "answers/s", "bare"]:
         table.add_column(name, justify="right")
     for row in rows:
         cells = [f"{row['select_ms']:.2f}", f"{row['bare_ms_1']:.2f}"]
         for clients in CLIENTS:
             cost = row[f"api_ms_{clients}"]
             cells += [f"{cost:.2f}", f"{cost / row[f'bare_ms_{clients}']:.1f}"]
-        table.add_row(row["request"], *cells, f"{row['postgres_ms_1']:.2f}")
+        most = CLIENTS[-1]
+        rates = [row[f"{name}_{most}"] for name in ("per_second", "bare_per_second")]
+        table.add_row(
+            row["request"],
+            *cells,
+            f"{row['postgres_ms_1']:.2f}",
+            *(f"{rate:.0f}" for rate in rates),
+        )
     Console().print(table)
 
 

@@ -1,0 +1,375 @@
+"""What a search takes: `python -m bench.search`, over HTTP and against the bare index.
+
+Bare are the two queries of a hybrid search on the same LanceDB table, at once, from
+this process. The words of the chunks are as often as in a language (Zipf).
+"""
+
+import asyncio
+import json
+import platform
+import random
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import lancedb
+from lancedb.query import FullTextOperator, MultiMatchQuery
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from bench.api import Server, serve, until_ready
+from wellhead.app.postgres import EmbeddedPostgres
+from wellhead.app.settings import Settings
+from wellhead.app.wiring import open_parts
+from wellhead.domain.chunks import EntityChunks, text_hash
+from wellhead.domain.entities import entity_key
+from wellhead.services import collections, connections, organizations
+from wellhead.services.connections import NewConnection
+from wellhead.services.parts import Parts
+from wellhead.services.schedules import Schedule
+from wellhead.store import ledger, migrate
+
+RESULT = Path(__file__).with_name("result-search.json")
+SIZES = (10_000, 100_000, 300_000)
+CHUNKS_OF_ENTITY, WORDS_OF_CHUNK, BATCH = 5, 80, 1_000
+VOCABULARY = 50_000
+QUERIES, LIMIT, CLIENTS = 100, 10, 16
+READABLE_ID = "searched"
+SYNCED_ENTITIES = 20_000
+COLUMNS = ["version", "ordinal", "connection_id", "entity_key", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds:
+    """How long the queries of one kind took, fastest first."""
+
+    sorted: list[float]
+
+    def at(self, share: float) -> float:
+        return self.sorted[min(len(self.sorted) - 1, int(share * len(self.sorted)))]
+
+
+@dataclass(slots=True)
+class Words:
+    """Draws texts and queries; the same ones in each run."""
+
+    chance: random.Random
+    names: list[str]
+    shares: list[float]
+
+    @classmethod
+    def drawn(cls, seed: int) -> "Words":
+        chance = random.Random(seed)  # noqa: S311  # nothing secret
+        syllables = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
+        names = ["".join(chance.choices(syllables, k=4)) for _ in range(VOCABULARY)]
+        shares, total = [], 0.0
+        for rank in range(1, VOCABULARY + 1):
+            total += 1 / rank
+            shares.append(total)
+        return cls(chance, names, shares)
+
+    def text(self, count: int) -> str:
+        return " ".join(
+            self.chance.choices(self.names, cum_weights=self.shares, k=count)
+        )
+
+    def query(self) -> str:
+        """Return what people ask: words neither in every text nor in one alone."""
+        return " ".join(self.chance.sample(self.names[50:5_000], k=3))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The collection that is searched, and one connection of it."""
+
+    parts: Parts
+    organization_id: UUID
+    collection_id: UUID
+    connection_id: UUID
+
+
+async def make_place(parts: Parts) -> Place:
+    organization = await organizations.ensure_organization(parts)
+    made = await collections.create_collection(
+        parts,
+        organization.id,
+        name="Searched",
+        readable_id=READABLE_ID,
+        sync_config=None,
+    )
+    connection = await connections.create_connection(
+        parts,
+        organization.id,
+        NewConnection(
+            short_name="bulk_stub",
+            readable_collection_id=READABLE_ID,
+            config={"entity_count": SYNCED_ENTITIES},
+            schedule=Schedule(),
+            sync_immediately=False,
+        ),
+    )
+    return Place(parts, organization.id, made.id, connection.connection.id)
+
+
+async def fill(place: Place, words: Words, first: int, end: int) -> None:
+    """Put chunks into the index and the ledger, as a job leaves them."""
+    for start in range(first, end, BATCH * CHUNKS_OF_ENTITY):
+        count = min(BATCH, (end - start) // CHUNKS_OF_ENTITY)
+        await _append(place, words, start // CHUNKS_OF_ENTITY, count)
+    await place.parts.index.maintain(place.collection_id)
+
+
+async def _append(place: Place, words: Words, first: int, count: int) -> None:
+    parts, job_id = place.parts, uuid4()
+    async with parts.db.begin() as connection:
+        versions = await ledger.draw_versions(connection, count)
+        made = [
+            await _entity(place, words, job_id, version, f"note-{first + at}")
+            for at, version in enumerate(versions)
+        ]
+        await parts.index.append(place.collection_id, parts.embedder.dimension, made)
+        await ledger.write_entities(
+            connection,
+            connection_id=place.connection_id,
+            job_id=job_id,
+            generation=1,
+            now=parts.clock.now(),
+            rows=[_row(one) for one in made],
+        )
+
+
+async def _entity(
+    place: Place, words: Words, job_id: UUID, version: int, name: str
+) -> EntityChunks:
+    texts = [words.text(WORDS_OF_CHUNK) for _ in range(CHUNKS_OF_ENTITY)]
+    return EntityChunks(
+        version=version,
+        connection_id=place.connection_id,
+        inserted_by=None,
+        job_id=job_id,
+        entity_key=entity_key("Note", name),
+        entity_type="Note",
+        source_name="bulk_stub",
+        source_id=name,
+        name=name,
+        created_at=None,
+        updated_at=None,
+        breadcrumbs=(),
+        texts=texts,
+        text_hashes=[text_hash(text) for text in texts],
+        vectors=await place.parts.embedder.embed(texts),
+    )
+
+
+def _row(one: EntityChunks) -> ledger.EntityRow:
+    return ledger.EntityRow(
+        entity_key=one.entity_key,
+        scope="",
+        type=one.entity_type,
+        source_id=one.source_id,
+        source_version=None,
+        content_hash=b"1" * 16,
+        meta_hash=b"1" * 16,
+        pipeline_fingerprint="",
+        version=one.version,
+        chunk_count=len(one.texts),
+        inserted_by=None,
+        meta=json.dumps({"name": one.name}),
+    )
+
+
+async def time_each(
+    ask: Callable[[str], Awaitable[object]], queries: list[str]
+) -> Seconds:
+    taken = []
+    for query in queries:
+        start = time.perf_counter()
+        await ask(query)
+        taken.append(time.perf_counter() - start)
+    return Seconds(sorted(taken))
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """The index without the product."""
+
+    parts: Parts
+    table: lancedb.AsyncTable
+
+    async def ask(self, query: str) -> None:
+        vector = await self.parts.embedder.embed_query(query)
+        near = self.table.query().nearest_to(list(vector.cast("B").cast("f")))
+        near = near.distance_type("cosine").refine_factor(2)
+        words = self.table.query().nearest_to_text(
+            MultiMatchQuery(
+                query,
+                columns=["text", "title"],
+                boosts=None,
+                operator=FullTextOperator.OR,
+            )
+        )
+        await asyncio.gather(
+            near.limit(LIMIT).select([*COLUMNS, "_distance"]).to_arrow(),
+            words.limit(LIMIT).select([*COLUMNS, "_score"]).to_arrow(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A client of the API."""
+
+    client: httpx.AsyncClient
+
+    async def ask(self, query: str) -> None:
+        path = f"/collections/{READABLE_ID}/search/instant"
+        answer = await self.client.post(path, json={"query": query, "limit": LIMIT})
+        if len(answer.raise_for_status().json()["results"]) != LIMIT:
+            raise RuntimeError("the search found too little")
+
+    async def many(self, queries: list[str]) -> Seconds:
+        """Ask with several clients at once; returns the seconds of each answer."""
+        left: Iterator[str] = iter(queries * 4)
+        taken: list[float] = []
+
+        async def one() -> None:
+            for query in left:
+                start = time.perf_counter()
+                await self.ask(query)
+                taken.append(time.perf_counter() - start)
+
+        async with asyncio.TaskGroup() as group:
+            for _ in range(CLIENTS):
+                group.create_task(one())
+        return Seconds(sorted(taken))
+
+
+async def during_a_sync(place: Place, asking: Asking, queries: list[str]) -> Seconds:
+    """Ask one after the other for as long as a worker writes to the collection."""
+    path = f"/source-connections/{place.connection_id}"
+    started = (await asking.client.post(f"{path}/run")).raise_for_status().json()
+    taken: list[float] = []
+    while True:
+        for query in queries[:20]:
+            start = time.perf_counter()
+            await asking.ask(query)
+            taken.append(time.perf_counter() - start)
+        job = (await asking.client.get(f"{path}/jobs/{started['id']}")).json()
+        if job["status"] == "completed":
+            return Seconds(sorted(taken))
+        if job["status"] not in ("pending", "running"):
+            raise RuntimeError(f"the job is {job['status']}: {job['error']}")
+
+
+async def measure(work: Path, postgres: EmbeddedPostgres) -> list[dict[str, Any]]:
+    data = work / "data"
+    settings = Settings(
+        data_dir=data,
+        embedder="null",
+        enable_demo_sources=True,
+        database_url=SecretStr(postgres.url),
+    )
+    environment = {
+        "WELLHEAD_DATABASE_URL": postgres.url,
+        "WELLHEAD_DATA_DIR": str(data),
+        "WELLHEAD_EMBEDDER": "null",
+        "WELLHEAD_ENABLE_DEMO_SOURCES": "true",
+    }
+    rows = []
+    words = Words.drawn(1)
+    async with open_parts(settings, postgres.url) as parts:
+        with serve(["wellhead.app.processes", "api"], environment) as api:
+            await until_ready(api)
+            place = await make_place(parts)
+            for before, size in zip((0, *SIZES), SIZES, strict=False):
+                await fill(place, words, before, size)
+                rows.append(await compare(place, api, size, words))
+            with serve(["wellhead.app.processes", "worker"], environment):
+                rows[-1] |= await interfere(place, api, words)
+    return rows
+
+
+async def compare(place: Place, api: Server, size: int, words: Words) -> dict[str, Any]:
+    queries = [words.query() for _ in range(QUERIES)]
+    index = await lancedb.connect_async(place.parts.limits.data_dir / "index")  # type: ignore[operator]
+    bare = Bare(place.parts, await index.open_table(place.collection_id.hex))
+    async with client_of(api, place) as client:
+        asking = Asking(client)
+        for ask in (bare.ask, asking.ask):
+            await time_each(ask, queries[:20])
+        floor = await time_each(bare.ask, queries)
+        cost = await time_each(asking.ask, queries)
+        many = await asking.many(queries)
+    return {
+        "chunks": size,
+        "bare_p50": floor.at(0.5),
+        "bare_p99": floor.at(0.99),
+        "http_p50": cost.at(0.5),
+        "http_p99": cost.at(0.99),
+        "clients_p50": many.at(0.5),
+        "clients_p99": many.at(0.99),
+    }
+
+
+async def interfere(place: Place, api: Server, words: Words) -> dict[str, Any]:
+    queries = [words.query() for _ in range(QUERIES)]
+    async with client_of(api, place) as client:
+        busy = await during_a_sync(place, Asking(client), queries)
+    return {
+        "syncing_p50": busy.at(0.5),
+        "syncing_p99": busy.at(0.99),
+        "syncing_searches": len(busy.sorted),
+    }
+
+
+def client_of(api: Server, place: Place) -> httpx.AsyncClient:
+    data_dir = place.parts.limits.data_dir
+    if data_dir is None:
+        raise RuntimeError("the index is not on this machine")
+    key = (data_dir / "api_key").read_text().strip()
+    return httpx.AsyncClient(base_url=api.url, headers={"x-api-key": key}, timeout=60)
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    table = Table(title="Milliseconds of a hybrid search (null embedder)")
+    names = ("bare p50", "p99", "HTTP p50", "p99", "ratio", f"{CLIENTS} clients", "p99")
+    for name in ("chunks", *names):
+        table.add_column(name, justify="right")
+    for row in rows:
+        keys = ("bare_p50", "bare_p99", "http_p50", "http_p99")
+        cells = [f"{row[key] * 1000:.1f}" for key in keys]
+        ratio = f"{row['http_p50'] / row['bare_p50']:.1f}"
+        many = [f"{row[key] * 1000:.1f}" for key in ("clients_p50", "clients_p99")]
+        table.add_row(f"{row['chunks']:,}", *cells, ratio, *many)
+    console = Console()
+    console.print(table)
+    last = rows[-1]
+    console.print(
+        f"while {SYNCED_ENTITIES:,} entities are synced: p50 "
+        f"{last['syncing_p50'] * 1000:.1f}, p99 {last['syncing_p99'] * 1000:.1f}"
+        f" ({last['syncing_p99'] / last['http_p99']:.1f} times the quiet one)"
+    )
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="wellhead-bench-") as folder:
+        work = Path(folder)
+        work.chmod(0o711)
+        postgres = EmbeddedPostgres.ensure(work / "data")
+        try:
+            migrate.upgrade(postgres.url)
+            rows = asyncio.run(measure(work, postgres))
+        finally:
+            postgres.stop()
+    show(rows)
+    about = {"python": platform.python_version(), "machine": platform.machine()}
+    RESULT.write_text(json.dumps(about | {"sizes": rows}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
