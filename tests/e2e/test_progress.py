@@ -34,7 +34,7 @@ def test_counts_move_while_a_job_runs_and_streams_end_with_it_or_with_the_server
             )
             return str(made.json()["sync"]["last_job"]["id"])
 
-        job = start(4)
+        job = start(8)
         with client.stream("GET", f"/sync/job/{job}/subscribe") as answer:
             told = list(messages(answer))
         with client.stream("GET", f"/sync/job/{job}/subscribe-state") as answer:

@@ -21,7 +21,7 @@ from wellhead.domain.items import (
 )
 from wellhead.domain.jobs import JobMode, JobStatus, Rollback
 from wellhead.store import jobs
-from wellhead.sync import commit, reading
+from wellhead.sync import commit, intake, reading
 from wellhead.sync.recover import roll_back
 from wellhead.worker.maintain import flush_garbage
 from wellhead.worker.run_job import run_job
@@ -350,7 +350,7 @@ async def test_an_entity_deleted_and_inserted_in_one_job_is_an_update(bench) -> 
         yield ScopeStart()
         yield Delete(Ref("Thing", "a"))
         yield Checkpoint({"n": 1})
-        for _n in range(600):
+        for _n in range(intake.PAGE_ITEMS):
             yield Checkpoint({"n": 2})
         async for item in bench.script.listing(None):
             if not isinstance(item, ScopeStart):

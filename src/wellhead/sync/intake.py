@@ -28,7 +28,7 @@ from wellhead.sync import patience
 from wellhead.sync.failing import reason
 from wellhead.sync.storable import stored_scope
 
-PAGE_ITEMS = 512
+PAGE_ITEMS = 2_048
 PAGE_CHARACTERS = 8 * 1024 * 1024
 PAGE_SECONDS = 2.0
 LEAD_BYTES = 64 * 1024 * 1024
@@ -88,7 +88,7 @@ class Intake:
         self._incomplete = incomplete or {}
 
     async def pages(self) -> AsyncGenerator[Page, None]:
-        """Yield pages of up to 512 items, or of what came within two seconds.
+        """Yield pages of up to 2,048 items, or of what came within two seconds.
 
         Raises RetryableError when nothing comes for too long.
         """

@@ -18,7 +18,7 @@ STUCK_SECONDS = 15 * 60.0
 NARROWING_SECONDS = 60.0
 """How long an embedder that has just hung is waited for while we look for the text."""
 MOST_HUNG = 12
-"""More than it takes to narrow 512 entities down to one."""
+"""More than it takes to narrow 2,048 entities down to one."""
 CLEANUP_SECONDS = 1.0
 
 _Given = ParamSpec("_Given")
