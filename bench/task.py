@@ -191,6 +191,7 @@ async def _sync(contender: Contender, corpus: Path) -> dict[str, object]:
 
 
 async def _search(contender: Contender, corpus: Path) -> dict[str, object]:
+    await contender.upkeep()  # some hold in memory what they search
     chunks = sorted(wanted(contender, corpus))
     asked = chunks[:: max(1, len(chunks) // QUERIES)][:QUERIES]
     queries = [(contender.query_of(path, text), text) for path, text in asked]
