@@ -130,6 +130,30 @@ def serve(words: Sequence[str], environment: dict[str, str]) -> Iterator[Server]
             process.wait(30)
 
 
+@contextlib.contextmanager
+def installed() -> Iterator[tuple[Path, EmbeddedPostgres]]:
+    """Give a folder and a PostgreSQL with the schema in it, until it is over."""
+    with tempfile.TemporaryDirectory(prefix="wellhead-bench-") as folder:
+        work = Path(folder)
+        work.chmod(0o711)  # the database's own user passes through
+        postgres = EmbeddedPostgres.ensure(work / "data")
+        try:
+            migrate.upgrade(postgres.url)
+            yield work, postgres
+        finally:
+            postgres.stop()
+
+
+def environment_of(data: Path, postgres: EmbeddedPostgres) -> dict[str, str]:
+    """Return the settings of a process that is measured."""
+    return {
+        "WELLHEAD_DATABASE_URL": postgres.url,
+        "WELLHEAD_DATA_DIR": str(data),
+        "WELLHEAD_EMBEDDER": "null",
+        "WELLHEAD_ENABLE_DEMO_SOURCES": "true",
+    }
+
+
 def seed(url: str) -> list[Request]:
     """Fill the ledger and return what to ask of it."""
     few, many = uuid4(), uuid4()
@@ -234,12 +258,7 @@ async def select(url: str, request: Request) -> float:
 
 async def measure(work: Path, postgres: EmbeddedPostgres) -> list[dict[str, Any]]:
     data, answers = work / "data", work / "answers.json"
-    environment = {
-        "WELLHEAD_DATABASE_URL": postgres.url,
-        "WELLHEAD_DATA_DIR": str(data),
-        "WELLHEAD_EMBEDDER": "null",
-        "WELLHEAD_ENABLE_DEMO_SOURCES": "true",
-    }
+    environment = environment_of(data, postgres)
     result = []
     with serve(["wellhead.app.processes", "api"], environment) as api:
         await until_ready(api)
@@ -303,15 +322,8 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="wellhead-bench-") as folder:
-        work = Path(folder)
-        work.chmod(0o711)
-        postgres = EmbeddedPostgres.ensure(work / "data")
-        try:
-            migrate.upgrade(postgres.url)
-            rows = asyncio.run(measure(work, postgres))
-        finally:
-            postgres.stop()
+    with installed() as (work, postgres):
+        rows = asyncio.run(measure(work, postgres))
     show(rows)
     about = {"python": platform.python_version(), "machine": platform.machine()}
     RESULT.write_text(json.dumps(about | {"requests": rows}, indent=1))

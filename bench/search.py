@@ -8,7 +8,6 @@ import asyncio
 import json
 import platform
 import random
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from bench.api import Server, serve, until_ready
+from bench.api import Server, environment_of, installed, serve, until_ready
 from wellhead.app.postgres import EmbeddedPostgres
 from wellhead.app.settings import Settings
 from wellhead.app.wiring import open_parts
@@ -33,7 +32,7 @@ from wellhead.services import collections, connections, organizations
 from wellhead.services.connections import NewConnection
 from wellhead.services.parts import Parts
 from wellhead.services.schedules import Schedule
-from wellhead.store import ledger, migrate
+from wellhead.store import ledger
 
 RESULT = Path(__file__).with_name("result-search.json")
 SIZES = (10_000, 100_000, 300_000)
@@ -274,12 +273,7 @@ async def measure(work: Path, postgres: EmbeddedPostgres) -> list[dict[str, Any]
         enable_demo_sources=True,
         database_url=SecretStr(postgres.url),
     )
-    environment = {
-        "WELLHEAD_DATABASE_URL": postgres.url,
-        "WELLHEAD_DATA_DIR": str(data),
-        "WELLHEAD_EMBEDDER": "null",
-        "WELLHEAD_ENABLE_DEMO_SOURCES": "true",
-    }
+    environment = environment_of(data, postgres)
     rows = []
     words = Words.drawn(1)
     async with open_parts(settings, postgres.url) as parts:
@@ -357,15 +351,8 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="wellhead-bench-") as folder:
-        work = Path(folder)
-        work.chmod(0o711)
-        postgres = EmbeddedPostgres.ensure(work / "data")
-        try:
-            migrate.upgrade(postgres.url)
-            rows = asyncio.run(measure(work, postgres))
-        finally:
-            postgres.stop()
+    with installed() as (work, postgres):
+        rows = asyncio.run(measure(work, postgres))
     show(rows)
     about = {"python": platform.python_version(), "machine": platform.machine()}
     RESULT.write_text(json.dumps(about | {"sizes": rows}, indent=1))
