@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query, Request, Security
-from fastapi.security import APIKeyHeader
+from fastapi import Depends, Query, Request
+from fastapi.openapi.models import APIKey
+from fastapi.security.base import SecurityBase
 
 from wellhead.api.around.rates import count_request
 from wellhead.api.auth import Caller, KeyRing
@@ -25,15 +26,6 @@ async def _key_ring(request: Request) -> KeyRing:
     return ring
 
 
-_KeyHeader = Annotated[
-    str | None,
-    Security(
-        APIKeyHeader(name="x-api-key", scheme_name="ApiKeyAuth", auto_error=False)
-    ),
-]
-"""Only tells the document that a key is asked for; Bearer keys are taken, too."""
-
-
 async def _caller_of(request: Request) -> Caller:
     # called, not depended on: each dependency costs every request more than this does
     state = request.state
@@ -45,20 +37,31 @@ async def _caller_of(request: Request) -> Caller:
     return caller
 
 
-async def _organization(request: Request, _key: _KeyHeader) -> UUID:
-    return (await _caller_of(request)).organization_id
+class _Keyed(SecurityBase):
+    """Tells the document that a key is asked for; Bearer keys are taken, too."""
+
+    scheme_name = "ApiKeyAuth"
+
+    def __init__(self) -> None:
+        self.model = APIKey.model_validate({"in": "header", "name": "x-api-key"})
 
 
-async def _acting(request: Request, _key: _KeyHeader) -> Parts:
-    caller = await _caller_of(request)
-    return replace(await _parts(request), actor=caller.actor)
+class _Organization(_Keyed):
+    async def __call__(self, request: Request) -> UUID:
+        return (await _caller_of(request)).organization_id
 
 
-Services = Annotated[Parts, Depends(_acting)]
+class _Acting(_Keyed):
+    async def __call__(self, request: Request) -> Parts:
+        caller = await _caller_of(request)
+        return replace(await _parts(request), actor=caller.actor)
+
+
+Services = Annotated[Parts, Depends(_Acting())]
 """The parts, acting as the caller, who must have shown a key."""
 PublicServices = Annotated[Parts, Depends(_parts)]
 """The parts for routes that ask for no key, acting as the program itself."""
 Keys = Annotated[KeyRing, Depends(_key_ring)]
-Tenant = Annotated[UUID, Depends(_organization)]
+Tenant = Annotated[UUID, Depends(_Organization())]
 Skip = Annotated[int, Query(ge=0, le=LARGEST_SKIP)]
 Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE)]

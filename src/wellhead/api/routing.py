@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from typing import Annotated, Any
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from starlette.routing import Match
@@ -51,5 +52,7 @@ class OneSlash:
 
 def link_next(request: Request, response: Response, **where: str) -> None:
     """Name the next page, keeping the other parameters."""
-    url = request.url.include_query_params(**where)
-    response.headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
+    given = request.query_params.multi_items()
+    asked = [(name, value) for name, value in given if name not in where]
+    query = urlencode([*asked, *where.items()])
+    response.headers["Link"] = f'<{quote(request.scope["path"])}?{query}>; rel="next"'

@@ -35,7 +35,7 @@ class Collection:
     status: CollectionStatus = CollectionStatus.NEEDS_SOURCE
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a frozen one takes ten times as long to make, by the hundred
 class MemberLine:
     """A connection as its collection shows it."""
 
@@ -43,7 +43,7 @@ class MemberLine:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # made by the hundred, as MemberLine is
 class CollectionLine:
     """A collection as lists show it; its names and values are those of the answer."""
 
@@ -62,14 +62,20 @@ class CollectionLine:
     source_connection_summaries: list[MemberLine]
 
 
+_FAILED = (ConnectionStatus.ERROR, ConnectionStatus.NEEDS_REAUTH)
+
+
 def collection_status(members: Sequence[Member]) -> CollectionStatus:
     """Derive the status from the connections that can be used."""
-    usable = [one for one in members if one.status is not ConnectionStatus.PENDING_AUTH]
-    if not usable:
-        return CollectionStatus.NEEDS_SOURCE
-    failed = (ConnectionStatus.ERROR, ConnectionStatus.NEEDS_REAUTH)
-    if any(one.ever_ran and one.status not in failed for one in usable):
-        return CollectionStatus.ACTIVE
-    if all(one.status in failed for one in usable):
+    usable = failed = 0
+    for one in members:
+        if one.status is ConnectionStatus.PENDING_AUTH:
+            continue
+        usable += 1
+        if one.status in _FAILED:
+            failed += 1
+        elif one.ever_ran:
+            return CollectionStatus.ACTIVE
+    if usable and usable == failed:
         return CollectionStatus.ERROR
     return CollectionStatus.NEEDS_SOURCE

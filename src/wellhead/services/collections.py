@@ -179,8 +179,8 @@ async def _find(
 
 
 async def _with_status(connection: AsyncConnection, found: Collection) -> Collection:
-    members = await connection_lines.members(InTransaction(connection), [found.id])
-    return replace(found, status=collection_status(members[found.id]))
+    members = await connection_lines.members(InTransaction(connection), found.id)
+    return replace(found, status=collection_status(members))
 
 
 async def _tell(

@@ -1,7 +1,5 @@
 """Source connections as lists and collections show them, by the driver alone."""
 
-from collections import defaultdict
-from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -9,7 +7,7 @@ from wellhead.domain.connections import ConnectionLine, Member, connection_statu
 from wellhead.store.reading import Reads
 
 # S608: these queries are made of constants
-_LAST = """
+LAST_JOB = """
 LEFT JOIN LATERAL (
   SELECT status, error_category, earlier_successful FROM sync_job
   WHERE connection_id = c.id ORDER BY sequence DESC LIMIT 1
@@ -29,16 +27,17 @@ counted AS (
 SELECT c.id, c.name, c.short_name, c.readable_id, c.created_at, c.modified_at,
   c.is_authenticated, coalesce(counted.count, 0), false, c.auth_method,
   j.status, j.error_category
-FROM c LEFT JOIN counted ON counted.connection_id = c.id {_LAST}
+FROM c LEFT JOIN counted ON counted.connection_id = c.id {LAST_JOB}
 ORDER BY c.created_at DESC, c.id
 """  # noqa: S608
-_MEMBERS = f"""
-SELECT c.collection_id, c.short_name, c.name, c.is_authenticated, j.status,
-  j.error_category,
+MEMBER_COLUMNS = """
+  c.short_name, c.name, c.is_authenticated, j.status, j.error_category,
   coalesce(j.earlier_successful > 0
     OR j.status IN ('completed', 'running', 'cancelling'), false)
-FROM source_connection c {_LAST}
-WHERE c.collection_id = ANY(%(collections)b) AND NOT c.is_deleting
+"""
+_MEMBERS = f"""
+SELECT {MEMBER_COLUMNS} FROM source_connection c {LAST_JOB}
+WHERE c.collection_id = %(collection)s AND NOT c.is_deleting
 ORDER BY c.created_at, c.id
 """  # noqa: S608
 
@@ -61,15 +60,9 @@ async def page(
     return await reads.fetch(_PAGE, values, _line)
 
 
-async def members(
-    reads: Reads, collection_ids: Collection[UUID]
-) -> dict[UUID, list[Member]]:
-    """Return the connections of each of these collections, oldest first."""
-    found = defaultdict(list)
-    values = {"collections": list(collection_ids)}
-    for collection_id, member in await reads.fetch(_MEMBERS, values, _member):
-        found[collection_id].append(member)
-    return found
+async def members(reads: Reads, collection_id: UUID) -> list[Member]:
+    """Return the connections of a collection, oldest first."""
+    return await reads.fetch(_MEMBERS, {"collection": collection_id}, member)
 
 
 def _line(*row: Any) -> ConnectionLine:
@@ -80,11 +73,10 @@ def _line(*row: Any) -> ConnectionLine:
     return ConnectionLine(*[*shown, status])
 
 
-def _member(
-    collection_id: UUID, short_name: str, name: str, *more: Any
-) -> tuple[UUID, Member]:
+def member(short_name: str, name: str, *more: Any) -> Member:
+    """Make one of MEMBER_COLUMNS."""
     is_authenticated, last, category, ever_ran = more
     status = connection_status(
         is_authenticated=is_authenticated, last_status=last, error_category=category
     )
-    return collection_id, Member(short_name, name, status, ever_ran)
+    return Member(short_name, name, status, ever_ran)
