@@ -34,7 +34,7 @@ from wellhead.store import migrate
 
 RESULT = Path(__file__).with_name("result-api.json")
 REQUESTS = 200
-ROUNDS = 7
+ROUNDS = 5
 CLIENTS = (1, 8)
 FEW_JOBS, MANY_JOBS, COLLECTIONS = 1_000, 1_000_000, 100
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -1,6 +1,8 @@
 """Following a job of a real server, whose worker is another process."""
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +15,19 @@ def messages(answer: httpx.Response) -> Iterator[dict[str, Any]]:
             yield json.loads(line.removeprefix("data: "))
 
 
+def start(client: httpx.Client, collection: str, seconds: float) -> str:
+    made = client.post(
+        "/source-connections",
+        json={
+            "short_name": "timed",
+            "readable_collection_id": collection,
+            "authentication": {"credentials": {"timed_key": "timed"}},
+            "config": {"entity_count": 40, "duration_seconds": seconds},
+        },
+    )
+    return str(made.json()["sync"]["last_job"]["id"])
+
+
 def test_counts_move_while_a_job_runs_and_streams_end_with_it_or_with_the_server(
     program: Any,
 ) -> None:
@@ -21,20 +36,10 @@ def test_counts_move_while_a_job_runs_and_streams_end_with_it_or_with_the_server
         base_url=program.served["url"], headers={"x-api-key": program.key}, timeout=60
     ) as client:
         collection = client.post("/collections", json={"name": "Timed"}).json()
-
-        def start(seconds: float) -> str:
-            made = client.post(
-                "/source-connections",
-                json={
-                    "short_name": "timed",
-                    "readable_collection_id": collection["readable_id"],
-                    "authentication": {"credentials": {"timed_key": "timed"}},
-                    "config": {"entity_count": 40, "duration_seconds": seconds},
-                },
-            )
-            return str(made.json()["sync"]["last_job"]["id"])
-
-        job = start(8)
+        where = collection["readable_id"]
+        # the first job of a process waits for the index library
+        client.get(f"/sync/job/{start(client, where, 0.1)}/subscribe")
+        job = start(client, where, 8)
         with client.stream("GET", f"/sync/job/{job}/subscribe") as answer:
             told = list(messages(answer))
         with client.stream("GET", f"/sync/job/{job}/subscribe-state") as answer:
@@ -53,10 +58,28 @@ def test_counts_move_while_a_job_runs_and_streams_end_with_it_or_with_the_server
         ]
         assert states[-1]["total_entities"] == states[-1]["total_operations"] == 41
 
-        long = start(600)
+        long = start(client, where, 600)
         with client.stream("GET", f"/sync/job/{long}/subscribe") as answer:
             followed = messages(answer)
             assert next(followed)["type"] == "connected"
             server.terminate()
             assert all("status" in one for one in followed)  # ends, and not torn off
     assert server.wait(30) == 0
+
+
+def test_a_stream_outlives_the_database(program: Any) -> None:
+    program.serve()
+    with httpx.Client(
+        base_url=program.served["url"], headers={"x-api-key": program.key}, timeout=60
+    ) as client:
+        collection = client.post("/collections", json={"name": "Timed"}).json()
+        job = start(client, collection["readable_id"], 10)
+        with client.stream("GET", f"/sync/job/{job}/subscribe") as answer:
+            followed = messages(answer)
+            assert any(one.get("inserted") for one in followed)
+            killed = program.postmaster()
+            os.kill(killed, signal.SIGKILL)
+            told = list(followed)
+
+    assert program.postmaster() != killed
+    assert (told[-1]["status"], told[-1]["inserted"]) == ("completed", 41)
