@@ -19,6 +19,18 @@ class Clock(Protocol):
         ...
 
 
+class TokenProvider(Protocol):
+    """The access tokens of one connection. Raises CredentialsError, RetryableError."""
+
+    async def current(self) -> str:
+        """Return one that has not ended yet, to be asked for before each request."""
+        ...
+
+    async def refresh(self, rejected: str) -> str:
+        """Return another one than that which the source has just refused."""
+        ...
+
+
 class Embedder(Protocol):
     """Texts in, unit vectors out. Raises RetryableError or EntityError."""
 

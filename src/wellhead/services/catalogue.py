@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from wellhead.domain.connections import AuthMethod
 from wellhead.domain.errors import NotFoundError
+from wellhead.domain.oauth_provider import OAuthType
 from wellhead.services.parts import Parts
-from wellhead.sources.base import OAuthType, Source
+from wellhead.sources.base import Source
 from wellhead.sources.fields import FieldInfoRecord, fields_of
 
 Field = FieldInfoRecord

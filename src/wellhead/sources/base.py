@@ -3,14 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from wellhead.domain.connections import AuthMethod
 from wellhead.domain.items import Item, Ref
-
-OAuthType = Literal["oauth1", "access_only", "with_refresh", "with_rotating_refresh"]
+from wellhead.domain.oauth import GivenToken
+from wellhead.domain.oauth_provider import OAuthProvider, OAuthType
+from wellhead.domain.ports import TokenProvider
 
 
 class Config(BaseModel):
@@ -53,6 +54,8 @@ class SourceInfo:
     """
     oauth_type: OAuthType | None = None
     """How its OAuth tokens live, for sources that can be connected with one."""
+    oauth: OAuthProvider | None = None
+    """Who gives consent, if Wellhead does not know it by the source's short name."""
 
     @property
     def needs_own_client(self) -> bool:
@@ -75,11 +78,15 @@ class Source(ABC):
     info: ClassVar[SourceInfo]
     config_model: ClassVar[type[Config]] = NoConfig
     credentials_model: ClassVar[type[Config]] = NoConfig
+    tokens: TokenProvider
+    """Where an OAuth source gets its access token before each request. The one in its
+    credentials may have ended since; this one is renewed."""
 
     def __init__(self, config: Any, credentials: Any) -> None:
         """Keep the validated models (subclasses name their types); do no I/O."""
         self.config = config
         self.credentials = credentials
+        self.tokens = GivenToken(getattr(credentials, "access_token", ""))
 
     @classmethod
     def create(cls, config: dict[str, Any], credentials: dict[str, Any]) -> Self:

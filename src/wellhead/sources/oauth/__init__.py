@@ -1,0 +1,1 @@
+"""OAuth: how providers grant access, and the access tokens that follow."""
