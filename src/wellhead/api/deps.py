@@ -57,6 +57,14 @@ class _Acting(_Keyed):
         return replace(await _parts(request), actor=caller.actor)
 
 
+def reached_by(request: Request, parts: Parts) -> Parts:
+    """Return the parts, which know where browsers reach this server."""
+    if parts.oauth.public_url is not None:
+        return parts
+    here = str(request.base_url).rstrip("/")
+    return replace(parts, oauth=replace(parts.oauth, public_url=here))
+
+
 Services = Annotated[Parts, Depends(_Acting())]
 """The parts, acting as the caller, who must have shown a key."""
 PublicServices = Annotated[Parts, Depends(_parts)]

@@ -134,6 +134,21 @@ class Settings(BaseSettings):
     webhooks_keep_days: int = Field(
         default=30, ge=1, description="How long webhook messages are kept."
     )
+    public_url: str | None = Field(
+        default=None,
+        description="Where browsers reach this server, for OAuth; without it where a "
+        "request was sent to.",
+    )
+    oauth_clients: Path | None = Field(
+        default=None,
+        description="A TOML file with the OAuth clients of this installation; without "
+        "it <data-dir>/oauth_clients.toml, if that is there.",
+    )
+    oauth_redirect_origins: str = Field(
+        default="",
+        description="Where browsers may be sent after consent, comma separated "
+        "(https://app.example.com); without it wherever the caller says.",
+    )
     log_level: str = Field(
         default="INFO",
         description="Least severe level logged: DEBUG, INFO, WARNING or ERROR.",
@@ -174,12 +189,25 @@ class Settings(BaseSettings):
             provider_and_model(name)
         return name
 
+    @field_validator("public_url", "oauth_redirect_origins")
+    @classmethod
+    def _web_addresses(cls, given: str | None) -> str | None:
+        for one in (given or "").split(","):
+            if given and not one.strip().startswith(("http://", "https://")):
+                raise ValueError("write http:// or https:// and a host")
+        return given
+
     @field_validator("log_level")
     @classmethod
     def _known_level(cls, level: str) -> str:
         if level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR"):
             raise ValueError("choose one of DEBUG, INFO, WARNING, ERROR")
         return level.upper()
+
+    @property
+    def redirect_origins(self) -> tuple[str, ...]:
+        given = self.oauth_redirect_origins.split(",")
+        return tuple(one.strip() for one in given if one.strip())
 
     @property
     def level(self) -> int:

@@ -13,6 +13,7 @@ from wellhead.app.home import Home
 from wellhead.app.late_index import LateIndex
 from wellhead.app.local import secret_keys
 from wellhead.app.models import choose_language_model, choose_reranker
+from wellhead.app.oauth_clients import read_oauth
 from wellhead.app.settings import EMBEDDERS, Settings
 from wellhead.domain.errors import StartError
 from wellhead.domain.ports import Embedder, Index
@@ -84,6 +85,7 @@ async def open_parts(
                 verify_endpoints=settings.webhooks_verify_endpoints,
                 keep=timedelta(days=settings.webhooks_keep_days),
             ),
+            oauth=read_oauth(settings),
             language_model=language_model,
             reranker=reranker,
         )

@@ -46,6 +46,8 @@ class Action(StrEnum):
     CONNECTION_CREATED = "source_connection.created"
     CONNECTION_CHANGED = "source_connection.changed"
     CONNECTION_DELETED = "source_connection.deleted"
+    CONNECTION_AUTHENTICATED = "source_connection.authenticated"
+    CONSENT_ASKED = "source_connection.consent_asked"
     RUN_STARTED = "sync_job.started"
     RUN_CANCELLED = "sync_job.cancelled"
     FAILURES_RETRIED = "failures.retried"

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from wellhead.domain.consents import ConsentLink
 from wellhead.domain.errors import CREDENTIALS
 from wellhead.domain.jobs import JobLine, JobStatus
 
@@ -31,6 +32,10 @@ class AuthMethod(StrEnum):
     OAUTH_TOKEN = "oauth_token"  # noqa: S105  # a method's name, not a secret
     OAUTH_BYOC = "oauth_byoc"
     AUTH_PROVIDER = "auth_provider"
+
+    @property
+    def is_oauth(self) -> bool:
+        return self.value.startswith("oauth_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +107,8 @@ class ConnectionDetails:
     """By scope: deletes that wait for a second listing or a person's word."""
     next_run: datetime | None = None
     """What its cron names next; it starts a little later."""
+    consent: ConsentLink | None = None
+    """Where its owner has to go, as long as that is what it waits for."""
 
     @property
     def status(self) -> ConnectionStatus:

@@ -4,7 +4,7 @@ WellheadError
 ├── RequestError              told to the caller, with an HTTP status
 │   ├── BadRequestError 400   ├── UnauthorizedError 401  ├── ForbiddenError 403
 │   ├── NotFoundError 404     ├── ConflictError 409      ├── InvalidInputError 422
-│   ├── UnavailableError 503  └── NotConfiguredError 503
+│   ├── GoneError 410         ├── UnavailableError 503   └── NotConfiguredError 503
 ├── SyncError                 decides what a running job does
 │   ├── RetryableError        try the same thing again, after a wait
 │   ├── EntityError           this entity alone fails; the job goes on
@@ -51,6 +51,12 @@ class NotFoundError(RequestError):
 
 class ConflictError(RequestError):
     status = 409
+
+
+class GoneError(RequestError):
+    """It was there, and its time is over."""
+
+    status = 410
 
 
 class InvalidInputError(RequestError):

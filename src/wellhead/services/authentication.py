@@ -6,6 +6,7 @@ from typing import Any
 
 from wellhead.domain.connections import AuthMethod
 from wellhead.domain.errors import BadRequestError, InvalidInputError, NotFoundError
+from wellhead.domain.oauth import OAuthClient
 from wellhead.sources.base import Source
 
 BROWSER = frozenset({AuthMethod.OAUTH_BROWSER, AuthMethod.OAUTH_BYOC})
@@ -32,8 +33,8 @@ class OAuthToken:
 class OAuthBrowser:
     """Consent in a browser, perhaps with an OAuth client of the owner's own."""
 
-    has_own_client: bool = False
-    has_redirect: bool = False
+    client: OAuthClient | None = None
+    redirect_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,10 @@ def method_of(source: type[Source], given: Authentication | None) -> AuthMethod:
             method = AuthMethod.OAUTH_TOKEN
         case FromProvider():
             method = AuthMethod.AUTH_PROVIDER
-        case OAuthBrowser(has_own_client=True):
-            method = AuthMethod.OAUTH_BYOC
-        case OAuthBrowser() | None:
+        case OAuthBrowser(client=None) | None:
             method = _unsaid(source, given)
+        case OAuthBrowser():
+            method = AuthMethod.OAUTH_BYOC
     if method is AuthMethod.OAUTH_BROWSER and source.info.needs_own_client:
         raise BadRequestError(
             f"Source {source.info.short_name} needs an OAuth client of your own: "
@@ -78,7 +79,7 @@ def method_of(source: type[Source], given: Authentication | None) -> AuthMethod:
 
 def _unsaid(source: type[Source], given: OAuthBrowser | None) -> AuthMethod:
     methods = source.info.auth_methods
-    if given is not None and given.has_redirect:
+    if given is not None and given.redirect_url:
         return AuthMethod.OAUTH_BROWSER
     if AuthMethod.OAUTH_BROWSER not in methods and not _needs_credentials(source):
         return AuthMethod.DIRECT

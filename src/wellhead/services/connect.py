@@ -7,7 +7,7 @@ from wellhead.domain.connect import ConnectSession, SessionRight
 from wellhead.domain.connections import ConnectionDetails, ConnectionLine
 from wellhead.domain.errors import ForbiddenError, NotFoundError
 from wellhead.domain.jobs import JobLine
-from wellhead.services import catalogue, connections, runs
+from wellhead.services import catalogue, connections, consents, runs
 from wellhead.services.catalogue import SourceDescription
 from wellhead.services.connections import NewConnection
 from wellhead.services.parts import Parts
@@ -84,7 +84,11 @@ async def create_connection(
     return await connections.create_connection(
         parts,
         session.organization_id,
-        replace(new, readable_collection_id=session.readable_collection_id),
+        replace(
+            new,
+            readable_collection_id=session.readable_collection_id,
+            session_id=session.id,
+        ),
     )
 
 
@@ -125,12 +129,28 @@ async def newest_job(
     return found.last_job
 
 
-async def require_connection(
-    parts: Parts, session: ConnectSession, connection_id: UUID, right: SessionRight
-) -> None:
-    """Raise unless the session has this right on this connection."""
-    session.require(right)
+async def ask_consent_again(
+    parts: Parts, session: ConnectSession, connection_id: UUID
+) -> ConnectionDetails:
+    session.require(SessionRight.REAUTHENTICATE)
     await _its(parts, session, connection_id)
+    return await consents.ask_again(
+        parts, session.organization_id, connection_id, session_id=session.id
+    )
+
+
+async def verify_consent(
+    parts: Parts, session: ConnectSession, connection_id: UUID, claim_token: str
+) -> ConnectionDetails:
+    session.require(SessionRight.VERIFY)
+    await _its(parts, session, connection_id)
+    return await consents.verify(
+        parts,
+        session.organization_id,
+        connection_id,
+        claim_token,
+        session_id=session.id,
+    )
 
 
 async def _its(

@@ -19,19 +19,28 @@ from wellhead.domain.errors import BadRequestError, ConflictError, NotFoundError
 from wellhead.domain.events import EventType
 from wellhead.engine.procrastinate import Task
 from wellhead.services import audit_log, runs, schedules
+from wellhead.services.asking import Asked, Question, ask, open_link
 from wellhead.services.authentication import (
     BROWSER,
     Authentication,
+    OAuthBrowser,
     credentials_of,
     method_of,
     nonempty_credentials,
 )
 from wellhead.services.checks import check_source
+from wellhead.services.grants import Kept, seal
 from wellhead.services.parts import Parts
 from wellhead.services.schedules import Schedule
 from wellhead.services.validation import valid_config, valid_credentials
 from wellhead.sources.base import Source
-from wellhead.store import collections, connection_details, connection_lines, outbox
+from wellhead.store import (
+    collections,
+    connection_details,
+    connection_lines,
+    consents,
+    outbox,
+)
 from wellhead.store import connections as store
 from wellhead.store.locks import Lock
 from wellhead.store.reading import InTransaction, Reads
@@ -51,6 +60,18 @@ class NewConnection:
     authentication: Authentication | None = None
     schedule: Schedule | None = None
     sync_immediately: bool | None = None
+    redirect_url: str | None = None
+    """Where a browser goes after consent was given in it."""
+    session_id: UUID | None = None
+    """The Connect session that asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Proof:
+    """What a connection is to prove itself with, or the question for it."""
+
+    sealed: bytes | None
+    asked: Asked | None = None
 
 
 class ConnectionChange(TypedDict, total=False):
@@ -74,11 +95,14 @@ async def create_connection(
     secrets = credentials_of(source, new.authentication, at=now)
     config = valid_config(source.config_model, new.config)
     cron = schedules.wished_cron(source, new.schedule, at=now)
-    if method in BROWSER:
-        await _refuse_browser(parts, organization_id, new)
-    credentials = valid_credentials(source.credentials_model, secrets)
-    await check_source(source(config, credentials), method)
     connection_id = uuid4()
+    if method in BROWSER:
+        proof = await _ask(parts, organization_id, connection_id, new)
+    else:
+        credentials = valid_credentials(source.credentials_model, secrets)
+        await check_source(source(config, credentials), method)
+        # none where none is needed: a lost key then stops no such source
+        proof = _Proof(parts.cipher.encrypt(secrets) if secrets else None)
     async with parts.db.begin() as connection:
         collection = await _collection(
             connection, organization_id, new.readable_collection_id, lock=Lock.SHARE
@@ -93,6 +117,7 @@ async def create_connection(
             description=new.description,
             config=new.config,
             auth_method=method,
+            is_authenticated=proof.asked is None,
             created_at=now,
             modified_at=now,
             **schedules.first_moments(
@@ -100,19 +125,21 @@ async def create_connection(
             ),
         )
         await store.add(connection, created)
-        if secrets:  # so that a lost key stops no source that needs none
-            await store.save_credential(
-                connection, created.id, parts.cipher.encrypt(secrets), at=now
-            )
-        await _tell(connection, parts, created, EventType.CONNECTION_CREATED)
+        if proof.sealed is not None:
+            await store.save_credential(connection, created.id, proof.sealed, at=now)
+        await tell(connection, parts, created, EventType.CONNECTION_CREATED)
         await audit_log.note_connection(
             connection, parts, created, Action.CONNECTION_CREATED
         )
-        if new.sync_immediately is not False:
+        if proof.asked is not None:
+            await consents.put(connection, proof.asked.consent)
+        elif new.sync_immediately is not False:
             await runs.enqueue_run(parts, connection, created)
-        return await _details(
+        details = await _details(
             parts, InTransaction(connection), organization_id, created.id
         )
+        link = None if proof.asked is None else proof.asked.link
+        return replace(details, consent=link)
 
 
 def _refuse_early_run(method: AuthMethod, *, sync_immediately: bool | None) -> None:
@@ -123,15 +150,27 @@ def _refuse_early_run(method: AuthMethod, *, sync_immediately: bool | None) -> N
         )
 
 
-async def _refuse_browser(
-    parts: Parts, organization_id: UUID, new: NewConnection
-) -> None:
+async def _ask(
+    parts: Parts, organization_id: UUID, connection_id: UUID, new: NewConnection
+) -> _Proof:
     async with parts.db.connect() as connection:
         await _collection(connection, organization_id, new.readable_collection_id)
-    raise BadRequestError(
-        f"Source {new.short_name} cannot be connected in a browser here yet; "
-        "pass an access_token or credentials"
+    given = new.authentication
+    browser = given if isinstance(given, OAuthBrowser) else OAuthBrowser()
+    asked = await ask(
+        parts,
+        Question(
+            connection_id=connection_id,
+            source=parts.sources.get(new.short_name),
+            config=new.config,
+            own_client=browser.client,
+            redirect_url=new.redirect_url or browser.redirect_url,
+            session_id=new.session_id,
+        ),
     )
+    own = browser.client
+    kept = None if own is None else seal(parts.cipher, Kept(client=own))
+    return _Proof(kept, asked)
 
 
 async def _collection(
@@ -150,7 +189,14 @@ async def _collection(
 async def get_connection(
     parts: Parts, organization_id: UUID, connection_id: UUID
 ) -> ConnectionDetails:
-    return await _details(parts, parts.reads, organization_id, connection_id)
+    """Return it with all that is shown of it, and the link that it waits for."""
+    found = await _details(parts, parts.reads, organization_id, connection_id)
+    if found.connection.is_authenticated:
+        return found
+    async with parts.db.connect() as connection:
+        consent = await consents.find(connection, connection_id)
+    link = None if consent is None else open_link(parts, consent)
+    return replace(found, consent=link)
 
 
 async def check_confirmation(
@@ -275,7 +321,7 @@ async def delete_connection(
         await store.mark_deleting(connection, found.id, at=now)
         await runs.close_open_job(parts, connection, found.id)
         await parts.engine.defer(connection, Task.PURGE_CONNECTION, found.id)
-        await _tell(connection, parts, found, EventType.CONNECTION_DELETED)
+        await tell(connection, parts, found, EventType.CONNECTION_DELETED)
         await audit_log.note_connection(
             connection, parts, found, Action.CONNECTION_DELETED
         )
@@ -306,12 +352,13 @@ async def _details(
     return found if next_run is None else replace(found, next_run=next_run)
 
 
-async def _tell(
+async def tell(
     connection: AsyncConnection,
     parts: Parts,
     about: SourceConnection,
     what: EventType,
 ) -> None:
+    """Write an event about a connection."""
     is_alive = what is not EventType.CONNECTION_DELETED
     await outbox.write_event(
         connection,

@@ -6,6 +6,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from wellhead.domain.audit import SYSTEM, Actor
+from wellhead.domain.oauth import OAuthPolicy
 from wellhead.domain.ports import Clock, Embedder, Index, LanguageModel, Reranker
 from wellhead.domain.webhooks import WebhookPolicy
 from wellhead.engine.procrastinate import JobEngine
@@ -41,6 +42,7 @@ class Parts:
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     webhooks: WebhookPolicy = field(default_factory=WebhookPolicy)
+    oauth: OAuthPolicy = field(default_factory=OAuthPolicy)
     language_model: LanguageModel | None = None
     reranker: Reranker | None = None
     actor: Actor = SYSTEM

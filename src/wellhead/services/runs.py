@@ -14,7 +14,15 @@ from wellhead.domain.errors import CREDENTIALS, ConflictError, NotFoundError
 from wellhead.domain.jobs import FINAL, JobLine, JobMode, JobStatus, SyncJob, move
 from wellhead.engine.procrastinate import Task
 from wellhead.services.parts import Parts
-from wellhead.store import audit_log, collections, connections, job_lines, jobs
+from wellhead.store import (
+    audit_log,
+    collections,
+    connections,
+    consents,
+    job_lines,
+    jobs,
+)
+from wellhead.store.jobs import CONSENT
 from wellhead.store.locks import Lock
 from wellhead.store.outbox import write_job_event
 
@@ -41,6 +49,10 @@ async def start_run(  # keyword options of one request
             raise NotFoundError("SourceConnection not found")
         if not source_connection.is_authenticated:
             raise NotFoundError("No sync found for this source connection")
+        # who may start runs may also say that the consent was meant
+        at = parts.clock.now()
+        if await consents.verify(connection, connection_id, at=at):
+            return await start_verified_run(parts, connection, source_connection)
         job = await enqueue_run(
             parts,
             connection,
@@ -119,8 +131,30 @@ async def enqueue_run(  # keyword options of one request
             await jobs.add(connection, job)
     except IntegrityError as error:
         raise _already(JobStatus.PENDING) from error
-    await parts.engine.defer(connection, Task.RUN_JOB, job.id)
+    if trigger != CONSENT:  # that one waits until the consent is verified
+        await parts.engine.defer(connection, Task.RUN_JOB, job.id)
     await write_job_event(connection, job, job.created_at)
+    return job
+
+
+async def prepare_verified_run(
+    parts: Parts, connection: AsyncConnection, about: SourceConnection
+) -> None:
+    """Write down the run that starts once the consent just given is verified."""
+    if await jobs.open_job(connection, about.id) is None:
+        await enqueue_run(parts, connection, about, trigger=CONSENT)
+
+
+async def start_verified_run(
+    parts: Parts, connection: AsyncConnection, about: SourceConnection
+) -> SyncJob:
+    """Start the run that waited for this, or a new one if it was cancelled since."""
+    job = await jobs.open_job(connection, about.id)
+    if job is None:
+        job = await enqueue_run(parts, connection, about, trigger=CONSENT)
+    if job.status is JobStatus.PENDING:
+        await parts.engine.defer(connection, Task.RUN_JOB, job.id)
+    await _note(connection, parts, job, Action.RUN_STARTED, trigger=job.trigger)
     return job
 
 

@@ -184,10 +184,15 @@ async def save_credential(
     )
 
 
-async def ciphertext(connection: AsyncConnection, connection_id: UUID) -> bytes | None:
+async def ciphertext(
+    connection: AsyncConnection, connection_id: UUID, *, for_update: bool = False
+) -> bytes | None:
+    """Return what the cipher made; locked, only one process can be replacing it."""
     query = select(credential.c.ciphertext).where(
         credential.c.connection_id == connection_id
     )
+    if for_update:
+        query = query.with_for_update()
     return (await connection.execute(query)).scalar_one_or_none()
 
 

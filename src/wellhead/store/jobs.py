@@ -21,6 +21,14 @@ from wellhead.store.schema import sync_job
 LEASE = timedelta(seconds=6)
 """After so long without a sign of life a job is another worker's to take."""
 
+CONSENT = "consent"
+"""What triggered a run that waits until the consent before it is verified."""
+WAITS_FOR_CONSENT = f"""
+    status = 'pending' AND trigger = '{CONSENT}' AND EXISTS (
+      SELECT FROM consent c WHERE c.connection_id = sync_job.connection_id
+        AND c.granted_at IS NOT NULL AND c.verified_at IS NULL)
+"""  # made of constants
+
 _COLUMNS = tuple(
     column
     for column in sync_job.c
@@ -321,17 +329,18 @@ async def abandoned(connection: AsyncConnection, *, limit: int = 100) -> Sequenc
     """Return open jobs that no worker holds: lease run out, or waiting unqueued."""
     rows = await connection.execute(
         text(
-            """
-            SELECT j.id FROM sync_job j
-            WHERE (j.status IN ('running', 'cancelling') AND j.lease_until < now())
-               OR (j.status = 'pending'
-                   AND j.created_at < now() - interval '5 seconds'
+            f"""
+            SELECT id FROM sync_job
+            WHERE (status IN ('running', 'cancelling') AND lease_until < now())
+               OR (status = 'pending'
+                   AND created_at < now() - interval '5 seconds'
+                   AND NOT ({WAITS_FOR_CONSENT})
                    AND NOT EXISTS (
                      SELECT 1 FROM procrastinate_jobs p
-                     WHERE p.queueing_lock = 'run_job:' || j.id
+                     WHERE p.queueing_lock = 'run_job:' || sync_job.id
                        AND p.status IN ('todo', 'doing')))
-            ORDER BY j.sequence LIMIT :limit
-            """
+            ORDER BY sequence LIMIT :limit
+            """  # noqa: S608  # made of constants
         ),
         {"limit": limit},
     )

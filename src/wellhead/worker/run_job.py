@@ -24,7 +24,7 @@ from wellhead.domain.errors import (
 )
 from wellhead.domain.jobs import JobMode, JobStatus, SyncJob
 from wellhead.engine.procrastinate import Task
-from wellhead.services import runs
+from wellhead.services import runs, tokens
 from wellhead.services.parts import Parts
 from wellhead.sources.base import Source
 from wellhead.store import connections, cursors, jobs
@@ -129,7 +129,7 @@ async def _run(desk: Desk, claim: Claim, turn: Turn, stop: asyncio.Event) -> Non
     try:
         _refuse_cancelled(job)
         _refuse_hopeless(claim)
-        source = await _source(parts, job, turn)
+        source = await _source(parts, job)
         run = _compose(desk, claim, turn, source)
         await _until_stopped(pipeline.sync(run), stop)
         await endings.complete(parts, job, turn.collection_id)
@@ -144,6 +144,7 @@ async def _run(desk: Desk, claim: Claim, turn: Turn, stop: asyncio.Event) -> Non
     finally:
         if source is not None:
             await _close(source, log)
+            await tokens.settle(source.tokens)
         log.info("job left", cpu_seconds=round(time.process_time() - began, 3))
 
 
@@ -196,7 +197,7 @@ def _compose(desk: Desk, claim: Claim, turn: Turn, source: Source) -> Run:
     )
 
 
-async def _source(parts: Parts, job: SyncJob, turn: Turn) -> Source:
+async def _source(parts: Parts, job: SyncJob) -> Source:
     """Build the source; what is wrong with its configuration is the owner's to mend."""
     async with parts.db.connect() as connection:
         row = await connections.get(connection, job.connection_id)
@@ -204,8 +205,7 @@ async def _source(parts: Parts, job: SyncJob, turn: Turn) -> Source:
     if row is None:
         raise FencedError(f"connection {job.connection_id} has gone")
     try:
-        credentials = parts.cipher.decrypt(sealed) if sealed is not None else {}
-        return parts.sources.get(turn.short_name).create(row.config, credentials)
+        return tokens.open_source(parts, row, sealed)
     except NotFoundError as error:
         raise ConfigError(str(error)) from error
     except ValidationError as error:
@@ -289,7 +289,10 @@ async def _cancel_if_asked(parts: Parts, job: SyncJob, turn: Turn) -> None:
 async def _fail(parts: Parts, job: SyncJob, turn: Turn, error: Exception) -> None:
     category: ErrorCategory | None = None
     match error:
-        case CredentialsError(category=category) | ConfigError(category=category):
+        case CredentialsError():
+            category = await _category(parts, job, error)
+            message, pauses = str(error), True
+        case ConfigError(category=category):
             message, pauses = str(error), True
         case JobError(category=category):
             message, pauses = str(error), False
@@ -306,6 +309,14 @@ async def _fail(parts: Parts, job: SyncJob, turn: Turn, error: Exception) -> Non
         category=category,
         pauses=pauses,
     )
+
+
+async def _category(
+    parts: Parts, job: SyncJob, error: CredentialsError
+) -> ErrorCategory:
+    async with parts.db.connect() as connection:
+        about = await connections.get(connection, job.connection_id)
+    return error.category if about is None else tokens.category_of(error, about)
 
 
 def _unexpected(error: Exception) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import LiteralString
 
 from wellhead.services.parts import Parts
+from wellhead.store.jobs import WAITS_FOR_CONSENT
 from wellhead.worker.expunge import expunge_erased
 from wellhead.worker.maintain import flush_garbage
 from wellhead.worker.outbox import publish
@@ -33,13 +34,15 @@ DUE: dict[Chore, LiteralString] = {
           WHERE next_run_at <= %(now)s AND NOT is_deleting)
         OR EXISTS (SELECT FROM source_connection
           WHERE next_full_at <= %(now)s AND NOT is_deleting)""",
-    reap: """
+    reap: f"""
         EXISTS (SELECT FROM sync_job
-          WHERE status IN ('pending', 'running', 'cancelling'))
+          WHERE status IN ('pending', 'running', 'cancelling')
+            AND NOT ({WAITS_FOR_CONSENT}))
         OR EXISTS (SELECT FROM sync_job WHERE rollback = 'pending')
         OR EXISTS (SELECT FROM source_connection WHERE is_deleting)
         OR EXISTS (SELECT FROM collection WHERE is_deleting)
-        OR EXISTS (SELECT FROM procrastinate_jobs WHERE status = 'doing')""",
+        OR EXISTS (SELECT FROM procrastinate_jobs WHERE status = 'doing')
+        """,  # noqa: S608  # made of constants
     wake_idle: """
         EXISTS (SELECT FROM procrastinate_jobs WHERE status = 'todo'
           AND (scheduled_at IS NULL OR scheduled_at <= now()))""",

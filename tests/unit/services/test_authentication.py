@@ -9,6 +9,7 @@ import pytest
 from wellhead.domain.connections import AuthMethod
 from wellhead.domain.errors import BadRequestError, InvalidInputError
 from wellhead.domain.items import Item
+from wellhead.domain.oauth import OAuthClient
 from wellhead.services.authentication import (
     Authentication,
     Direct,
@@ -57,7 +58,7 @@ EVERY = tuple(AuthMethod)
         (Direct({"access_token": "t"}), AuthMethod.DIRECT),
         (OAuthToken("t"), AuthMethod.OAUTH_TOKEN),
         (OAuthBrowser(), AuthMethod.OAUTH_BROWSER),
-        (OAuthBrowser(has_own_client=True), AuthMethod.OAUTH_BYOC),
+        (OAuthBrowser(OAuthClient("a", "b")), AuthMethod.OAUTH_BYOC),
         (FromProvider("p"), AuthMethod.AUTH_PROVIDER),
         (None, AuthMethod.OAUTH_BROWSER),
     ],

@@ -8,7 +8,7 @@ from fastapi import Depends, Request, Response, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 
-from wellhead.api.deps import Limit, Services, Tenant
+from wellhead.api.deps import Limit, Services, Tenant, reached_by
 from wellhead.api.progress_stream import ProgressResponse, answer_progress
 from wellhead.api.routes import oauth
 from wellhead.api.routes.progress import (
@@ -34,7 +34,7 @@ from wellhead.api.schemas.source_connections import (
     lines_json,
 )
 from wellhead.api.schemas.sources import Source
-from wellhead.domain.connect import ConnectSession, SessionRight
+from wellhead.domain.connect import ConnectSession
 from wellhead.domain.errors import ForbiddenError, UnauthorizedError
 from wellhead.services import connect, connect_sessions
 from wellhead.services.parts import Parts
@@ -116,11 +116,12 @@ async def get_session_source(short_name: str, widget: Asking) -> Source:
 
 @router.post("/source-connections")
 async def connect_source(
-    body: ConnectedSourceCreate, widget: Asking
+    body: ConnectedSourceCreate, widget: Asking, request: Request
 ) -> SourceConnection:
     """Connect a source to the session's collection."""
+    parts = reached_by(request, widget.parts)
     return SourceConnection.of(
-        await connect.create_connection(widget.parts, widget.session, body.meant())
+        await connect.create_connection(parts, widget.session, body.meant())
     )
 
 
@@ -197,11 +198,12 @@ async def follow_connection(  # for whom, what, how
 @router.post(
     "/source-connections/{connection_id}/reinitiate-oauth", include_in_schema=False
 )
-async def ask_consent_again(connection_id: UUID, widget: Asking) -> None:
-    right = SessionRight.REAUTHENTICATE
-    await connect.require_connection(widget.parts, widget.session, connection_id, right)
-    await oauth.ask_consent_again(
-        connection_id, widget.parts, widget.session.organization_id
+async def ask_consent_again(
+    connection_id: UUID, widget: Asking, request: Request
+) -> SourceConnection:
+    parts = reached_by(request, widget.parts)
+    return SourceConnection.of(
+        await connect.ask_consent_again(parts, widget.session, connection_id)
     )
 
 
@@ -212,9 +214,9 @@ async def verify_consent(
     connection_id: UUID,
     body: oauth.Claim,
     widget: Asking,
-) -> None:
-    right = SessionRight.VERIFY
-    await connect.require_connection(widget.parts, widget.session, connection_id, right)
-    await oauth.verify_consent(
-        connection_id, body, widget.parts, widget.session.organization_id
+) -> SourceConnection:
+    return SourceConnection.of(
+        await connect.verify_consent(
+            widget.parts, widget.session, connection_id, body.claim_token
+        )
     )

@@ -1,20 +1,29 @@
-"""Consent in a browser: no source asks for it yet, so no session is ever open.
-
-The paths are there because clients know them; each says what can be done instead.
-"""
+"""Consent in a browser: the way to the provider, the way back, and what follows."""
 
 from uuid import UUID
 
+from fastapi import Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import BaseModel
 
-from wellhead.api.deps import Services, Tenant
+from wellhead.api.deps import PublicServices, Services, Tenant, reached_by
+from wellhead.api.pages import HEADERS
 from wellhead.api.routing import SlashRouter
-from wellhead.domain.connections import AuthMethod
-from wellhead.domain.errors import BadRequestError, NotFoundError
-from wellhead.services import connections
+from wellhead.api.schemas.source_connections import SourceConnection
+from wellhead.domain.errors import BadRequestError
+from wellhead.services import consents
+from wellhead.services.consents import Returned
 
 router = SlashRouter(
     prefix="/source-connections", tags=["source-connections"], include_in_schema=False
+)
+
+_ONCE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+"""What these addresses hold is for one browser and for one time."""
+_DONE = (
+    '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Connected'
+    "</title></head><body><p>Access was granted. You can close this page and go back "
+    "to where you came from.</p></body></html>"
 )
 
 
@@ -24,50 +33,52 @@ class Claim(BaseModel):
 
 @router.get("/callback")
 async def finish_consent(
+    parts: PublicServices,
     state: str | None = None,
     code: str | None = None,
+    error: str | None = None,
+    iss: str | None = None,
     oauth_token: str | None = None,
     oauth_verifier: str | None = None,
-) -> None:
+) -> Response:
     """Where a provider sends the browser back to; it has no key."""
-    if not (state and code) and not (oauth_token and oauth_verifier):
+    if state and (code or error):
+        returned = Returned(state=state, code=code, error=error, issuer=iss)
+    elif oauth_token and oauth_verifier:
+        returned = Returned(state=oauth_token, code=oauth_verifier, is_oauth1=True)
+    else:
         raise BadRequestError(
             "Invalid OAuth callback: it carries neither state and code, "
             "nor oauth_token and oauth_verifier"
         )
-    raise NotFoundError("OAuth session not found or expired. Please connect again")
+    back = await consents.finish(parts, returned)
+    if back is None:
+        return HTMLResponse(_DONE, headers=HEADERS | _ONCE)
+    return RedirectResponse(back, status_code=303, headers=_ONCE)
 
 
 @router.get("/authorize/{code}")
-async def follow_link(code: str) -> None:  # noqa: ARG001  # none leads anywhere
+async def follow_link(code: str, parts: PublicServices) -> Response:
     """Where a short link of ours leads to; the browser has no key."""
-    raise NotFoundError("Authorization link expired or invalid")
+    page = await consents.follow_link(parts, code)
+    return RedirectResponse(page, status_code=303, headers=_ONCE)
 
 
 @router.post("/{source_connection_id}/verify-oauth")
 async def verify_consent(
-    source_connection_id: UUID,
-    body: Claim,  # noqa: ARG001  # no token of ours is out there
-    parts: Services,
-    tenant: Tenant,
-) -> None:
-    await connections.get_connection(parts, tenant, source_connection_id)
-    raise BadRequestError("No OAuth session of this connection waits to be verified")
+    source_connection_id: UUID, body: Claim, parts: Services, tenant: Tenant
+) -> SourceConnection:
+    return SourceConnection.of(
+        await consents.verify(parts, tenant, source_connection_id, body.claim_token)
+    )
 
 
 @router.post("/{source_connection_id}/reinitiate-oauth")
 async def ask_consent_again(
-    source_connection_id: UUID, parts: Services, tenant: Tenant
-) -> None:
-    found = await connections.get_connection(parts, tenant, source_connection_id)
-    if found.connection.is_authenticated and not found.needs_its_owner:
-        raise BadRequestError("Connection is already authenticated")
-    if found.connection.auth_method is AuthMethod.DIRECT:
-        raise BadRequestError(
-            "This connection was not made in a browser: "
-            "send its new credentials with PATCH"
+    source_connection_id: UUID, parts: Services, tenant: Tenant, request: Request
+) -> SourceConnection:
+    return SourceConnection.of(
+        await consents.ask_again(
+            reached_by(request, parts), tenant, source_connection_id
         )
-    raise BadRequestError(
-        "Connections cannot be authenticated in a browser here yet: "
-        "create it again with a new access_token"
     )

@@ -3,9 +3,9 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query, Response
+from fastapi import Query, Request, Response
 
-from wellhead.api.deps import Limit, Services, Skip, Tenant
+from wellhead.api.deps import Limit, Services, Skip, Tenant, reached_by
 from wellhead.api.routing import SlashRouter
 from wellhead.api.schemas.jobs import MOST_DELETES, RunRequest, SourceConnectionJob
 from wellhead.api.schemas.source_connections import (
@@ -24,9 +24,13 @@ router = SlashRouter(prefix="/source-connections", tags=["source-connections"])
 
 @router.post("")
 async def create_connection(
-    body: SourceConnectionCreate, parts: Services, tenant: Tenant
+    body: SourceConnectionCreate, parts: Services, tenant: Tenant, request: Request
 ) -> SourceConnection:
-    """Connect a source to a collection, after trying whether it can be reached."""
+    """Connect a source to a collection, after trying whether it can be reached.
+
+    Where its owner gives consent in a browser, `auth.auth_url` is where to go.
+    """
+    parts = reached_by(request, parts)
     return SourceConnection.of(
         await connections.create_connection(parts, tenant, body.meant())
     )

@@ -12,6 +12,7 @@ from pydantic import (
 )
 
 from wellhead.api.schemas.times import Instant
+from wellhead.domain.oauth import OAuthClient
 from wellhead.services import authentication as domain
 
 
@@ -63,10 +64,10 @@ class OAuthBrowserAuthentication(_Variant):
         return self
 
     def meant(self) -> domain.Authentication:
-        has_own_client = self.client_id or self.consumer_key
-        return domain.OAuthBrowser(
-            has_own_client=bool(has_own_client), has_redirect=bool(self.redirect_uri)
-        )
+        ident = self.client_id or self.consumer_key
+        secret = self.client_secret or self.consumer_secret
+        client = OAuthClient(ident, secret) if ident and secret else None
+        return domain.OAuthBrowser(client, self.redirect_uri)
 
 
 class AuthProviderAuthentication(_Variant):

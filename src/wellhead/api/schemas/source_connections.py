@@ -140,11 +140,7 @@ class SourceConnection(BaseModel):
             status=details.status,
             created_at=one.created_at,
             modified_at=one.modified_at,
-            auth=AuthenticationDetails(
-                method=one.auth_method,
-                authenticated=one.is_authenticated,
-                authenticated_at=one.created_at if one.is_authenticated else None,
-            ),
+            auth=_auth(details),
             config=one.config,
             schedule=_schedule(details),
             sync=_sync(details),
@@ -154,6 +150,19 @@ class SourceConnection(BaseModel):
             error_message=message,
             deletes_held=DeletesHeld.of(details),
         )
+
+
+def _auth(details: ConnectionDetails) -> AuthenticationDetails:
+    one, link = details.connection, details.consent
+    told = AuthenticationDetails(
+        method=one.auth_method,
+        authenticated=one.is_authenticated,
+        authenticated_at=one.created_at if one.is_authenticated else None,
+    )
+    if link is not None:
+        told.auth_url, told.auth_url_expires = link.auth_url, link.expires_at
+        told.redirect_url, told.claim_token = link.redirect_url, link.claim_token
+    return told
 
 
 def _trouble(job: JobLine | None) -> tuple[str | None, str | None]:
@@ -237,6 +246,7 @@ class SourceConnectionCreate(BaseModel):
             authentication=None if given is None else given.meant(),
             schedule=None if self.schedule is None else Schedule(self.schedule.cron),
             sync_immediately=self.sync_immediately,
+            redirect_url=self.redirect_url,
         )
 
 

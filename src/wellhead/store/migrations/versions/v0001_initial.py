@@ -365,6 +365,30 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_table(
+        "consent",
+        sa.Column("connection_id", sa.UUID(), nullable=False),
+        sa.Column("link_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("state_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("claim_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("redirect_url", sa.Text(), nullable=True),
+        sa.Column("session_id", sa.UUID(), nullable=True),
+        sa.Column("expires_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("followed_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("returned_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("granted_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("verified_at", postgresql.TIMESTAMP(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["connection_id"],
+            ["source_connection.id"],
+            name=op.f("fk_consent_connection_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("connection_id", name=op.f("pk_consent")),
+        sa.UniqueConstraint("link_hash", name=op.f("uq_consent_link_hash")),
+        sa.UniqueConstraint("state_hash", name=op.f("uq_consent_state_hash")),
+    )
+    op.create_table(
         "credential",
         sa.Column("connection_id", sa.UUID(), nullable=False),
         sa.Column("ciphertext", sa.LargeBinary(), nullable=False),
