@@ -10,6 +10,10 @@ from wellhead.app.cli.target import TargetError, read_target
 
 commands = typer.Typer(help="Source connections: configured sources.")
 
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Do not wait for consent in a browser.")
+]
+
 
 @commands.command("list", epilog="Example: wellhead connections list -c notes")
 def list_all(
@@ -47,12 +51,23 @@ def create(
     credential: Annotated[list[str] | None, typer.Option(help="key=value")] = None,
     name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
     cron: Annotated[str | None, typer.Option(help="Sync on this schedule.")] = None,
+    client_id: Annotated[
+        str | None, typer.Option(help="An OAuth client of your own.")
+    ] = None,
+    client_secret: Annotated[
+        str | None, typer.Option(help="Its secret; asked for if left out.")
+    ] = None,
+    no_wait: NoWait = False,
     url: Url = None,
     data_dir: DataDir = None,
     json: AsJson = None,
 ) -> None:
-    """Connect a source to a collection that exists, without syncing it yet."""
-    from wellhead.app.cli.server import connect, get_collection
+    """Connect a source to a collection that exists, without syncing it yet.
+
+    Where consent is given in a browser, it prints a link, waits for that, and syncs.
+    """
+    from wellhead.app.cli.consent import own_client, wait_for_consent
+    from wellhead.app.cli.server import connect, get_collection, segment
 
     try:
         target = read_target(what, config or [], credential or [])
@@ -68,9 +83,35 @@ def create(
         }
         if target.credentials:
             body["authentication"] = {"credentials": target.credentials}
+        if client_id is not None:
+            source = server.get(f"/sources/{segment(target.short_name)}")
+            body["authentication"] = own_client(source, client_id, client_secret)
         if cron is not None:
             body["schedule"] = {"cron": cron}
-        show(server.post("/source-connections", body), facts, as_json=json)
+        made = server.post("/source-connections", body)
+        if made["auth"]["auth_url"] is not None and not no_wait:
+            made = wait_for_consent(server, made)
+        show(made, facts, as_json=json)
+
+
+@commands.command(epilog="Example: wellhead connections authorize CONNECTION_ID")
+def authorize(
+    connection_id: str,
+    no_wait: NoWait = False,
+    url: Url = None,
+    data_dir: DataDir = None,
+    json: AsJson = None,
+) -> None:
+    """Ask for consent again: the link was not used in time, or access has ended."""
+    from wellhead.app.cli.consent import wait_for_consent
+    from wellhead.app.cli.server import connect, segment
+
+    with connect(url, data_dir) as server:
+        path = f"/source-connections/{segment(connection_id)}/reinitiate-oauth"
+        made = server.post(path)
+        if not no_wait:
+            made = wait_for_consent(server, made)
+        show(made, facts, as_json=json)
 
 
 @commands.command("show", epilog="Example: wellhead connections show CONNECTION_ID")

@@ -11,6 +11,7 @@ from wellhead.app.cli.target import Target, TargetError, read_target, with_lists
 
 SHOWN_FAILURES = 5
 CONFLICT = 409
+PENDING_AUTH = "pending_auth"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -106,6 +107,12 @@ def start(
             server.delete(f"/collections/{into['readable_id']}")
         raise
     path = f"/source-connections/{connection['id']}"
+    if connection["status"] == PENDING_AUTH:
+        from wellhead.app.cli.consent import wait_for_consent
+
+        is_asked = connection["auth"]["claim_token"] is not None
+        asked = connection if is_asked else server.post(f"{path}/reinitiate-oauth")
+        wait_for_consent(server, asked)
     try:
         job = server.post(
             f"{path}/run",
