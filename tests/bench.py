@@ -18,6 +18,7 @@ from wellhead.domain.entities import Entity
 from wellhead.domain.errors import NotFoundError
 from wellhead.domain.items import Checkpoint, Item, Ref, ScopeEnd, ScopeStart, Upsert
 from wellhead.domain.jobs import SyncJob
+from wellhead.domain.principals import Principal
 from wellhead.domain.search import InstantQuery, SearchResult, Strategy
 from wellhead.embed.null import NullEmbedder
 from wellhead.engine.procrastinate import JobEngine
@@ -157,7 +158,9 @@ class Bench:
                     return now
                 await asyncio.sleep(0.02)
 
-    async def search(self, query: str) -> list[SearchResult]:
+    async def search(
+        self, query: str, principal: Principal | None = None
+    ) -> list[SearchResult]:
         return await search(
             self.parts.reads,
             self.parts.index,
@@ -167,11 +170,13 @@ class Bench:
                 query=query,
                 strategy=Strategy.KEYWORD,
                 limit=1000,
+                principal=principal,
             ),
         )
 
-    async def found(self, query: str) -> set[str]:
-        return {hit.original_entity_id for hit in await self.search(query)}
+    async def found(self, query: str, principal: Principal | None = None) -> set[str]:
+        hits = await self.search(query, principal)
+        return {hit.original_entity_id for hit in hits}
 
     async def stored_versions(self) -> dict[int, int]:
         return {

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from wellhead.api.application import create_app
 from wellhead.domain.chunks import EntityChunks, text_hash
-from wellhead.domain.entities import Breadcrumb, entity_key
+from wellhead.domain.entities import Access, Breadcrumb, entity_key
 from wellhead.domain.keys import Organization
 from wellhead.domain.ports import Clock
 from wellhead.embed.null import NullEmbedder
@@ -188,6 +188,7 @@ def put_entity(parts: Parts) -> PutEntity:
             texts=texts,
             text_hashes=[text_hash(text) for text in texts],
             vectors=await parts.embedder.embed(texts),
+            access=Access(meta.get("viewers"), meta.get("is_public")),
         )
         await parts.index.append(collection_id, parts.embedder.dimension, [chunks])
 

@@ -19,9 +19,8 @@ from sqlalchemy import text
 from wellhead.api.application import create_app
 from wellhead.api.mcp import tools
 from wellhead.api.mcp.addresses import address_of, entity_at
-from wellhead.domain.entities import Breadcrumb, entity_key
+from wellhead.domain.entities import Breadcrumb, EntityName, entity_key
 from wellhead.domain.errors import InvalidInputError
-from wellhead.services.entities import EntityName
 from wellhead.services.parts import Parts
 
 TOOLS = {

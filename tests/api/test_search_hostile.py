@@ -10,6 +10,7 @@ from tests.api.thinking import thinking
 from tests.scripted_model import Message, calls, plan
 
 from wellhead.domain.entities import Breadcrumb
+from wellhead.domain.principals import Principal
 from wellhead.search.agentic import explore
 from wellhead.search.events import AgenticQuery
 from wellhead.search.means import Means
@@ -127,7 +128,7 @@ async def test_a_model_that_obeys_a_document_shows_nothing_more(
     assert counts == [1, 0] * 2
 
 
-async def test_no_tool_shows_what_the_viewer_may_not_see(
+async def test_no_tool_shows_what_the_principal_may_not_see(
     parts: Any, key: str, scene: Scene, stranger: Any, client: Any
 ) -> None:
     readable_id = await scene.prepare(stranger)
@@ -140,7 +141,9 @@ async def test_no_tool_shows_what_the_viewer_may_not_see(
             model=wired.parts.language_model,  # type: ignore[arg-type]
             clock=wired.parts.clock,
         )
-        asked = AgenticQuery(collection_id=UUID(found["id"]), query="q", viewer="eve")
+        asked = AgenticQuery(
+            collection_id=UUID(found["id"]), query="q", principal=Principal(("eve",))
+        )
         done = await explore(means, asked, _ignore)
 
     assert [one.name for one in done.results] == ["public"]

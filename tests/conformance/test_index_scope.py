@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from wellhead.domain.chunks import EntityChunks, Vectors, text_hash
-from wellhead.domain.entities import Breadcrumb, entity_key
+from wellhead.domain.entities import Access, Breadcrumb, entity_key
 from wellhead.domain.filters import (
     FIELDS,
     MOST_CONDITIONS,
@@ -28,6 +28,7 @@ from wellhead.domain.filters import (
     presence,
 )
 from wellhead.domain.ports import Index, IndexReader, Scope
+from wellhead.domain.principals import Principal
 from wellhead.index.lance import LanceIndex
 
 Opener = Callable[[Path], Awaitable[Index]]
@@ -122,6 +123,59 @@ async def test_hidden_connections_and_jobs_are_left_out_of_both_legs(
 
     assert await visible(reader, scope) == {(1, 0)}
     assert [h.version for h in await reader.keyword("text", 9, scope)] == [1]
+
+
+ACCESS = [
+    Access(),
+    Access(is_public=True),
+    Access(viewers=(), is_public=False),
+    Access(is_public=False),
+    Access(viewers=()),
+    Access(viewers=("user:ann",)),
+    Access(viewers=("user:eve", "user:ann"), is_public=False),
+    Access(viewers=("user:eve",), is_public=True),
+    Access(viewers=("group:user:ann", "user:an", "user:Ann")),
+    *(Access(viewers=(f"user:{one}",)) for one in HOSTILE),
+]
+PRINCIPALS = [
+    Principal(("user:ann",)),
+    Principal(("user:ann", "user:eve", "group:none")),
+    Principal(("user:ann",), sees_unlisted=True),
+    Principal(("user:nobody",)),
+    *(Principal((f"user:{one}",)) for one in HOSTILE),
+]
+
+
+async def test_a_principal_is_shown_what_it_may_see_in_both_legs(index: Index) -> None:
+    collection = uuid4()
+    made = [
+        replace(entity(version, ["text", "more text"]), access=access)
+        for version, access in enumerate(ACCESS)
+    ]
+    await index.append(collection, DIMENSION, made)
+    reader = await index.reader(collection)
+
+    for principal in PRINCIPALS:
+        scope = Scope(principal=principal)
+        seen = {version for version, a in enumerate(ACCESS) if principal.may_see(a)}
+        both = {(version, ordinal) for version in seen for ordinal in (0, 1)}
+        assert await visible(reader, scope) == both, principal
+        hits = await reader.keyword("text", 1_000, scope)
+        assert {(hit.version, hit.ordinal) for hit in hits} == both, principal
+
+
+async def test_what_a_principal_may_not_see_takes_no_places(index: Index) -> None:
+    collection = uuid4()
+    eve = Access(viewers=("user:eve",))
+    hidden = [replace(entity(one, ["text"] * 9), access=eve) for one in range(1, 40)]
+    ann = replace(entity(99, ["a longer text"]), access=Access(viewers=("user:ann",)))
+    await index.append(collection, DIMENSION, [*hidden, ann])
+    reader = await index.reader(collection)
+    scope = Scope(principal=Principal(("user:ann",)))
+
+    near = await reader.semantic(vectors_of([1_000]), 1, scope)
+    assert [hit.version for hit in near] == [99]
+    assert [hit.version for hit in await reader.keyword("text", 1, scope)] == [99]
 
 
 MOMENTS = [

@@ -10,6 +10,7 @@ from fastapi.security.base import SecurityBase
 
 from wellhead.api.around.rates import count_request
 from wellhead.api.auth import Caller, KeyRing
+from wellhead.api.principals import refuse_principal
 from wellhead.services.parts import Parts
 
 LARGEST_PAGE = 1000
@@ -33,6 +34,7 @@ async def _caller_of(request: Request) -> Caller:
         state.caller = await request.app.state.key_ring.caller_of(request)
         state.organization_id = state.caller.organization_id
         count_request(request, state.caller)
+        refuse_principal(request)
     caller: Caller = state.caller
     return caller
 

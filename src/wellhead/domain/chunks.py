@@ -1,12 +1,12 @@
 """Passages of entities on their way into the index, and hits on their way out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
 from uuid import UUID
 
-from wellhead.domain.entities import Breadcrumb
+from wellhead.domain.entities import Access, Breadcrumb
 
 Vectors = memoryview
 """Contiguous float32, row-major, one row of the embedder's dimension for each text."""
@@ -37,6 +37,8 @@ class EntityChunks:
     text_hashes: Sequence[bytes]
     vectors: Vectors
     first_ordinal: int = 0
+    access: Access = field(default_factory=Access)
+    """Who may see it; sources that do not say are passed over for a principal."""
 
 
 @dataclass(frozen=True, slots=True)

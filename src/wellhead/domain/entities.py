@@ -6,6 +6,7 @@ from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,17 @@ class Entity:
     def key(self) -> bytes:
         """The 16-byte identity of this entity within its connection."""
         return entity_key(self.type, self.source_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityName:
+    """What tells an entity from all others of an organization, as searches show it."""
+
+    readable_id: str
+    connection_id: UUID
+    entity_type: str
+    entity_id: str
+    """The id that the source gave it."""
 
 
 def entity_key(entity_type: str, source_id: str) -> bytes:

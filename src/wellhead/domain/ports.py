@@ -9,6 +9,7 @@ from uuid import UUID
 from wellhead.domain.chunks import EntityChunks, Hit, StoredVersion, Vectors
 from wellhead.domain.filters import Filter
 from wellhead.domain.language import Prompt, Reply
+from wellhead.domain.principals import Principal
 
 
 class Clock(Protocol):
@@ -65,6 +66,7 @@ class Scope:
     filter: Filter = ()
     hidden_connections: Sequence[UUID] = field(default=())
     hidden_jobs: Sequence[UUID] = field(default=())
+    principal: Principal | None = None
 
 
 class Index(Protocol):

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from wellhead.domain.entities import Access, Breadcrumb
 from wellhead.domain.filters import Filter
+from wellhead.domain.principals import Principal
 
 
 class Strategy(StrEnum):
@@ -22,8 +23,7 @@ class Strategy(StrEnum):
 class InstantQuery:
     """One search of one collection, without a language model.
 
-    With a `viewer`, only entities are found that are public or name it among their
-    viewers; None sees everything.
+    With a `principal`, only entities are found that it may see; None sees everything.
     """
 
     collection_id: UUID
@@ -32,7 +32,7 @@ class InstantQuery:
     filter: Filter = ()
     limit: int = 100
     offset: int = 0
-    viewer: str | None = None
+    principal: Principal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

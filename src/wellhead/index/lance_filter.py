@@ -9,7 +9,8 @@ from uuid import UUID
 
 from wellhead.domain.filters import Condition, Filter, FilterGroup, Operator, Scalar
 from wellhead.domain.ports import Scope
-from wellhead.index.lance_rows import plain_text
+from wellhead.domain.principals import Principal
+from wellhead.index.lance_rows import ANYBODY, number_of, plain_text
 
 _SYSTEM = "airweave_system_metadata."
 _COLUMNS = {
@@ -51,6 +52,8 @@ def scope_predicate(scope: Scope) -> str | None:
     if scope.hidden_jobs:
         hidden = f"inserted_by NOT IN ({_uuids(scope.hidden_jobs)})"
         parts.append(f"(inserted_by IS NULL OR {hidden})")
+    if scope.principal is not None:
+        parts.append(_seen_by(scope.principal))
     return " AND ".join(parts) or None
 
 
@@ -62,6 +65,12 @@ def filter_predicate(groups: Filter) -> str:
 def quoted(text: str) -> str:
     """Return a string literal; a quote is doubled, nothing else is special."""
     return "'" + plain_text(text).replace("'", "''") + "'"
+
+
+def _seen_by(principal: Principal) -> str:
+    numbers = sorted({ANYBODY, *map(number_of, principal.names)})
+    listed = f"array_has_any(readers, make_array({', '.join(map(str, numbers))}))"
+    return f"(readers IS NULL OR {listed})" if principal.sees_unlisted else listed
 
 
 def _group(group: FilterGroup) -> str:

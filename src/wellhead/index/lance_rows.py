@@ -1,6 +1,8 @@
 """The columns of a collection's Lance table, and chunks turned into them."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from hashlib import blake2b
 from itertools import chain
 
 import numpy as np
@@ -8,9 +10,13 @@ import pyarrow as pa  # type: ignore[import-untyped]
 import pyarrow.compute as pc  # type: ignore[import-untyped]
 
 from wellhead.domain.chunks import EntityChunks, Vectors
+from wellhead.domain.entities import Access
 
 _INSTANT = pa.timestamp("us", "UTC")
 _TEXTS = pa.list_(pa.string())
+_READERS = pa.list_(pa.int64())
+ANYBODY = 0
+"""Among the readers of what is public."""
 
 
 def table_schema(dimension: int) -> pa.Schema:
@@ -36,6 +42,7 @@ def table_schema(dimension: int) -> pa.Schema:
             ("breadcrumb_ids", _TEXTS),
             ("breadcrumb_names", _TEXTS),
             ("breadcrumb_types", _TEXTS),
+            ("readers", _READERS),
             ("title", pa.string()),
             ("text", pa.string()),
             ("text_hash", pa.binary(16)),
@@ -65,6 +72,23 @@ def chunk_rows(dimension: int, entities: Sequence[EntityChunks]) -> pa.Table:
     columns["vector"] = _vectors(dimension, filled)
     schema = table_schema(dimension)
     return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def readers_of(access: Access) -> list[int] | None:
+    """Return who may see it as numbers, None where the source does not say.
+
+    Two names may share a number: what an index finds is looked up in the ledger.
+    """
+    if access.viewers is None and access.is_public is None:
+        return None
+    anybody = [ANYBODY] if access.is_public else []
+    return anybody + [number_of(one) for one in access.viewers or ()]
+
+
+@lru_cache(maxsize=10_000)
+def number_of(viewer: str) -> int:
+    digest = blake2b(viewer.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
 
 
 def floats(vectors: Vectors) -> "np.ndarray[tuple[int], np.dtype[np.float32]]":
@@ -101,6 +125,7 @@ def _entity_rows(entities: Sequence[EntityChunks]) -> pa.Table:
             "breadcrumb_ids": _lists([[s.entity_id for s in way] for way in steps]),
             "breadcrumb_names": _lists([[s.name for s in way] for way in steps]),
             "breadcrumb_types": _lists([[s.entity_type for s in way] for way in steps]),
+            "readers": pa.array([readers_of(e.access) for e in entities], _READERS),
         }
     )
 

@@ -20,8 +20,8 @@ async def count_entities(means: Means, query: InstantQuery) -> tuple[int, bool]:
     async with means.reads.snapshot() as reads:
         connections, jobs = await hidden(reads, query.collection_id)
         reader = await means.index.reader(query.collection_id)
-        scope = Scope(query.filter, connections, jobs)
+        scope = Scope(query.filter, connections, jobs, query.principal)
         hits = await reader.semantic(anywhere, MOST_HITS, scope)
-        verifier = Verifier(reads, query.collection_id, query.viewer)
+        verifier = Verifier(reads, query.collection_id, query.principal)
         live = await verifier.live(hits)
     return len({entity_of(hit) for hit in live}), len(hits) < MOST_HITS

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from wellhead.domain.filters import Filter
+from wellhead.domain.principals import Principal
 from wellhead.domain.search import SearchResult
 
 
@@ -18,7 +19,7 @@ class AgenticQuery:
     filter: Filter = ()
     thinking: bool = False
     limit: int | None = None
-    viewer: str | None = None
+    principal: Principal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from wellhead.domain.chunks import Hit, Vectors
@@ -13,6 +14,7 @@ from wellhead.domain.errors import (
     UnavailableError,
 )
 from wellhead.domain.ports import Embedder, Index, IndexReader, Scope
+from wellhead.domain.principals import Principal
 from wellhead.domain.search import InstantQuery, SearchResult, Strategy
 from wellhead.search.fuse import Leg, fuse
 from wellhead.search.verify import Chunk, Verifier, chunk_of, entity_of
@@ -76,15 +78,23 @@ async def _answer(
     connections, jobs = await hidden(reads, query.collection_id)
     # only after the snapshot: the index then holds all that the snapshot calls live
     reader = await index.reader(query.collection_id)
-    scope = Scope(query.filter, connections, jobs)
-    verifier = Verifier(reads, query.collection_id, query.viewer)
+    scope = Scope(query.filter, connections, jobs, query.principal)
+    verifier = Verifier(reads, query.collection_id, query.principal)
     depths = _depths(query.offset + query.limit)
     asks = _asks(reader, query, vector, scope)
     legs = await _together([_verified(ask, verifier, depths[-1]) for ask in asks])
-    ranked = _fused(legs, depths) if len(legs) > 1 else _as_scored(legs[0])
+    # scores of words tell of the texts that a principal may not see: ranks do not
+    is_plain = query.strategy is Strategy.KEYWORD and query.principal is not None
+    is_fused = len(legs) > 1 or is_plain
+    ranked = _fused(legs, depths) if is_fused else _as_scored(legs[0])
     page = ranked[query.offset : query.offset + query.limit]
     rows = await visible_entities(reads, {entity_of(hit) for hit, _ in page})
-    return [_result(hit, score, rows[entity_of(hit)]) for hit, score in page]
+    found = [_result(hit, score, rows[entity_of(hit)]) for hit, score in page]
+    return found if query.principal is None else _shown_to(query.principal, found)
+
+
+def _shown_to(principal: Principal, found: list[SearchResult]) -> list[SearchResult]:
+    return [replace(one, access=principal.shown(one.access)) for one in found]
 
 
 def _depths(wanted: int) -> list[int]:
@@ -131,12 +141,12 @@ async def _verified(ask: Ask, verifier: Verifier, depth: int) -> list[Hit]:
 
 
 def _fused(legs: list[list[Hit]], depths: list[int]) -> Ranked:
-    semantic, keyword = legs
     hits: dict[Chunk, Hit] = {chunk_of(hit): hit for leg in legs for hit in leg}
+    weights = (SEMANTIC_WEIGHT, KEYWORD_WEIGHT)
     fused = fuse(
         [
-            Leg(SEMANTIC_WEIGHT, [chunk_of(hit) for hit in semantic]),
-            Leg(KEYWORD_WEIGHT, [chunk_of(hit) for hit in keyword]),
+            Leg(weight, [chunk_of(hit) for hit in leg])
+            for weight, leg in zip(weights, legs, strict=False)
         ],
         depths,
     )

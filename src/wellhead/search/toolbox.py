@@ -37,7 +37,7 @@ Tool = Callable[[Mapping[str, Any]], Awaitable[Used]]
 class Toolbox:
     """The tools by name. They take words, ids and narrower filters from the model.
 
-    Collection, viewer and the user's filter are those of the query, for every tool.
+    Collection, principal and the user's filter are those of the query, for every tool.
     """
 
     def __init__(self, means: Means, asked: AgenticQuery, notes: Notes) -> None:
@@ -204,7 +204,7 @@ class Toolbox:
             collection_id=self._asked.collection_id,
             query=self._asked.query,
             filter=narrowed(self._asked.filter, made),
-            viewer=self._asked.viewer,
+            principal=self._asked.principal,
         )
 
     async def _known(self, entity_id: str) -> list[SearchResult]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from wellhead.domain.chunks import Hit
+from wellhead.domain.principals import Principal
 from wellhead.store.reading import Reads
 from wellhead.store.visible import EntityId, verified_versions
 
@@ -15,10 +16,12 @@ Chunk = tuple[int, int]
 class Verifier:
     """Remembers which version of each entity may be shown in one search."""
 
-    def __init__(self, reads: Reads, collection_id: UUID, viewer: str | None) -> None:
+    def __init__(
+        self, reads: Reads, collection_id: UUID, principal: Principal | None
+    ) -> None:
         self._reads = reads
         self._collection_id = collection_id
-        self._viewer = viewer
+        self._principal = principal
         self._versions: dict[EntityId, int | None] = {}
         # the legs of a search verify at the same time, on one connection
         self._turn = asyncio.Lock()
@@ -42,7 +45,7 @@ class Verifier:
         if not unknown:
             return
         found = await verified_versions(
-            self._reads, self._collection_id, unknown, viewer=self._viewer
+            self._reads, self._collection_id, unknown, principal=self._principal
         )
         self._versions |= {entity: found.get(entity) for entity in unknown}
 

@@ -24,6 +24,7 @@ class SourceDescription:
     entity_types: tuple[str, ...]
     labels: tuple[str, ...]
     supports_continuous: bool
+    supports_access_control: bool
     oauth_type: OAuthType | None
     requires_byoc: bool
     credential_fields: tuple[Field, ...]
@@ -52,6 +53,7 @@ def _describe(source: type[Source]) -> SourceDescription:
         entity_types=source.info.entity_types,
         labels=source.info.labels,
         supports_continuous=source.info.supports_continuous,
+        supports_access_control=source.info.tells_access,
         oauth_type=source.info.oauth_type,
         requires_byoc=source.info.needs_own_client,
         credential_fields=tuple(fields_of(source.credentials_model)),

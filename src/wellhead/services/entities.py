@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from wellhead.domain.entities import EntityName
 from wellhead.domain.errors import NotFoundError, UnavailableError
+from wellhead.domain.principals import Principal
 from wellhead.services.parts import Parts
 from wellhead.store import entity_line
 from wellhead.store.entity_line import EntityLine
@@ -14,17 +16,6 @@ from wellhead.store.entity_line import EntityLine
 TIMEOUT_SECONDS = 30
 """Less than garbage waits: what was live when it was looked up is still indexed."""
 _STEP = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntityName:
-    """What tells an entity from all others of an organization."""
-
-    readable_id: str
-    connection_id: UUID
-    entity_type: str
-    entity_id: str
-    """The id that the source gave it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +42,17 @@ async def read_entity(
     *,
     chunks: range,
     most_characters: int,
+    principal: Principal | None = None,
 ) -> EntityText:
     """Return the passages of these chunks, as many as fit, but one at least.
 
-    Raises NotFoundError, and UnavailableError when that takes longer than 30 seconds.
+    Raises NotFoundError, also for what the principal may not see, and
+    UnavailableError when that takes longer than 30 seconds.
     """
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
             found = await entity_line.find(
-                parts.reads,
-                organization_id,
-                entity.readable_id,
-                entity.connection_id,
-                (entity.entity_type, entity.entity_id),
+                parts.reads, organization_id, entity, principal
             )
             if found is None:
                 raise NotFoundError("Entity not found")

@@ -47,6 +47,8 @@ class SourceInfo:
     """Reads from a cursor; every job with one is incremental unless forced."""
     yields_deletes: bool = False
     """Incremental reads tell of deletes, so no ids-only reconcile is needed."""
+    tells_access: bool = False
+    """Says of its entities who may see them, at least where its config asks for it."""
     is_demo: bool = False
     needs_trust: bool = False
     """Reads with rights that are the server's own: its disk, its network, its ssh keys.

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from wellhead.domain.entities import entity_key
+from wellhead.domain.entities import EntityName, entity_key
+from wellhead.domain.principals import Principal
+from wellhead.store.may_see import MAY_SEE, values_of
 from wellhead.store.reading import Reads
 
-_LIVE = """
+_LIVE = f"""
 SELECT c.id, e.version, e.chunk_count, s.short_name, e.meta
 FROM collection c
 JOIN source_connection s ON s.collection_id = c.id
@@ -20,8 +22,8 @@ WHERE c.organization_id = %(organization)s AND c.readable_id = %(readable_id)s
     SELECT FROM sync_job job
     WHERE job.id = e.inserted_by AND job.rollback = 'pending'
   )
-"""
-# S608: made of constants
+  AND {MAY_SEE}
+"""  # noqa: S608  # made of constants
 _BY_KEY = f"{_LIVE} AND e.entity_key = %(key)b"
 _BY_ID = f"{_LIVE} AND e.type = %(type)s AND e.source_id = %(id)s"
 _ESCAPED = "\\{"
@@ -42,15 +44,16 @@ class EntityLine:
 async def find(
     reads: Reads,
     organization_id: UUID,
-    readable_id: str,
-    connection_id: UUID,
-    ident: tuple[str, str],
+    entity: EntityName,
+    principal: Principal | None,
 ) -> EntityLine | None:
-    """Find what searches may show by its type and id, as they show them."""
+    """Find what searches for this principal may show."""
+    ident = (entity.entity_type, entity.entity_id)
     values = {
+        **values_of(principal),
         "organization": organization_id,
-        "readable_id": readable_id,
-        "connection": connection_id,
+        "readable_id": entity.readable_id,
+        "connection": entity.connection_id,
         "key": entity_key(*ident),
         "type": ident[0],
         "id": ident[1],

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from wellhead.domain.principals import Principal
+from wellhead.store.may_see import MAY_SEE, values_of
 from wellhead.store.reading import Reads
 
 EntityId = tuple[UUID, bytes]
@@ -51,11 +53,7 @@ WHERE s.collection_id = %(collection)s
     SELECT FROM sync_job job
     WHERE job.id = e.inserted_by AND job.rollback = 'pending'
   )
-  AND (
-    %(viewer)s::text IS NULL
-    OR e.meta -> 'is_public' = 'true'::jsonb
-    OR e.meta -> 'viewers' @> to_jsonb(%(viewer)s::text)
-  )
+  AND {MAY_SEE}
 """  # noqa: S608
 _DESCRIBED = f"""
 SELECT e.connection_id, e.entity_key, s.short_name, e.type, e.source_id,
@@ -74,14 +72,14 @@ async def verified_versions(
     collection_id: UUID,
     wanted: Iterable[EntityId],
     *,
-    viewer: str | None,
+    principal: Principal | None,
 ) -> dict[EntityId, int]:
-    """Return the live version of each wanted entity that the viewer may see.
+    """Return the live version of each wanted entity that the principal may see.
 
     An entity is absent if it is unknown, of another collection, of a connection or
     collection being deleted, or was inserted by a job being rolled back.
     """
-    values = {**_arrays(wanted), "collection": collection_id, "viewer": viewer}
+    values = {**_arrays(wanted), **values_of(principal), "collection": collection_id}
     return dict(await reads.fetch(_VERIFIED, values, _version))
 
 

@@ -194,6 +194,7 @@ def _chunks(
                 text_hashes=part.text_hashes,
                 vectors=vectors[row : row + len(part)].data,
                 first_ordinal=part.start,
+                access=entity.access,
             )
         )
         row += len(part)

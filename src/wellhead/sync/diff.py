@@ -13,7 +13,7 @@ from wellhead.domain.entities import Entity
 from wellhead.domain.errors import EntityError, FailureClass
 from wellhead.store.ledger import Known
 from wellhead.store.quarantine import OpenFailure
-from wellhead.sync.storable import REFUSED_JSON, clean, stored_version
+from wellhead.sync.storable import REFUSED_JSON, clean, version_of
 
 MOST_META_CHARACTERS = 16 * 2**20
 MOST_LEVELS = 50
@@ -42,7 +42,7 @@ def by_version(
     fingerprint: str,
 ) -> Verdict:
     """Decide without the content, if the source gave a version."""
-    version = stored_version(entity.source_version)
+    version = version_of(entity)
     if failure is not None:
         is_standing = stands(failure, version, fingerprint)
         return Verdict.SKIP if is_standing else Verdict.LOOK

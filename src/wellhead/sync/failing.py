@@ -12,7 +12,12 @@ from wellhead.domain.items import Failure, Ref, Upsert
 from wellhead.domain.jobs import JobStatus, SyncJob
 from wellhead.store import jobs
 from wellhead.store.quarantine import DEATH, Failed
-from wellhead.sync.storable import MOST_ID_CHARACTERS, storable, stored_version
+from wellhead.sync.storable import (
+    MOST_ID_CHARACTERS,
+    storable,
+    stored_version,
+    version_of,
+)
 
 REASON_CHARACTERS = 2_000
 
@@ -31,7 +36,7 @@ def failed(item: Upsert, scope: str, error: Exception) -> Failed:
         scope=scope,
         type=storable(entity.type)[:MOST_ID_CHARACTERS],
         source_id=storable(entity.source_id)[:MOST_ID_CHARACTERS],
-        source_version=stored_version(entity.source_version),
+        source_version=version_of(entity),
         stage=stage,
         failure_class=failure_class,
         reason=reason(_words(error)),

@@ -16,7 +16,7 @@ from wellhead.sync.intake import Page
 from wellhead.sync.loading import Kept, ToRead
 from wellhead.sync.reading import Outcome
 from wellhead.sync.run import MOST_MISSED, Run
-from wellhead.sync.storable import stored_version
+from wellhead.sync.storable import version_of
 
 BATCH_CHUNKS = 5_000
 BATCH_CHARACTERS = 8 * 1024 * 1024
@@ -67,7 +67,7 @@ async def _sort_page(run: Run, batch: Batch, page: Page) -> list[ToRead]:
 
 def _version(item: Upsert | Delete | Seen | Failure) -> str | None:
     if isinstance(item, Upsert):
-        return stored_version(item.entity.source_version)
+        return version_of(item.entity)
     return None
 
 
@@ -108,7 +108,7 @@ def _was_deadly(run: Run, item: Upsert, failure: OpenFailure | None) -> bool:
         failure is not None
         and failure.was_death
         and failure.job_id == run.job.id
-        and failure.source_version == stored_version(item.entity.source_version)
+        and failure.source_version == version_of(item.entity)
     )
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from wellhead.domain.entities import Breadcrumb, Entity
+from wellhead.domain.entities import Access, Breadcrumb, Entity
 from wellhead.domain.errors import EntityError, JobError
 
 REFUSED_JSON = re.compile(r"\\u(?:0000|d[89a-f]..)", re.IGNORECASE)
@@ -23,6 +23,7 @@ _VERSION_CHARACTERS = 1_000
 _PIECE = 1_000_000
 _LOOK_BACK = 10_000
 _WRAPPED = "$json"
+_NOT_TOLD = Access()
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _LIKE_ESCAPED = re.compile(r"\\(?=\{(?:0|5c|d[89a-f][0-9a-f]{2})\})")
@@ -102,6 +103,21 @@ def stored_version(version: str | None) -> str | None:
     return f"blake2b:{digest.hexdigest()}"
 
 
+def version_of(entity: Entity) -> str | None:
+    """Return the source's version of an entity, and of who may see it, in one.
+
+    Sources seldom count a change of access as a new version, and it must not wait.
+    """
+    version = stored_version(entity.source_version)
+    if version is None or entity.access == _NOT_TOLD:
+        return version
+    viewers = entity.access.viewers
+    listed = None if viewers is None else sorted(viewers)
+    told = json.dumps([entity.access.is_public, listed])
+    digest = blake2b(told.encode(), digest_size=8).hexdigest()
+    return f"{version} access:{digest}"
+
+
 def stored_scope(scope: str) -> str:
     """Raises JobError for a scope that no index can hold."""
     stored = storable(scope)
@@ -121,7 +137,7 @@ def stored_form(entity: Entity) -> Entity:
         type=storable(entity.type),
         source_id=storable(entity.source_id),
         name=clean(entity.name),
-        source_version=stored_version(entity.source_version),
+        source_version=version_of(entity),
         created_at=utc(entity.created_at),
         updated_at=utc(entity.updated_at),
         breadcrumbs=_stored_way(entity.breadcrumbs),

@@ -117,3 +117,6 @@ def test_a_configuration_runs_this_program(agent: Agent, tmp_path: Path) -> None
         *("--data-dir", str(tmp_path.resolve())),
     ]
     assert "WELLHEAD_API_KEY" in servers["wellhead"]["env"]
+    bound = config_of(agent, ["/bin/wellhead"], None, None, ["--as-user", "ann"])
+    [servers] = bound.values()
+    assert servers["wellhead"]["args"] == ["mcp", "--as-user", "ann"]

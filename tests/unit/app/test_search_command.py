@@ -22,11 +22,22 @@ def asked() -> list[Any]:
 
 
 @pytest.fixture
-def search(asked: list[Any], monkeypatch: pytest.MonkeyPatch) -> Call:
+def headers() -> list[Any]:
+    return []
+
+
+@pytest.fixture
+def search(
+    asked: list[Any], headers: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> Call:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.method == "GET":
             return httpx.Response(200, json={"readable_id": "notes"})
         asked.append(json.loads(request.content))
+        names = {
+            name: request.headers.get(name) for name in ("X-As-User", "X-As-Groups")
+        }
+        headers.append(names)
         return httpx.Response(200, json={"results": []})
 
     @contextmanager
@@ -50,6 +61,18 @@ def test_nothing_is_filtered_unless_told(search: Call, asked: list[Any]) -> None
             "retrieval_strategy": "keyword",
             "filter": None,
         }
+    ]
+
+
+def test_it_asks_for_somebody_whatever_their_name(
+    search: Call, headers: list[Any]
+) -> None:
+    search()
+    search("--as-user", "änn", "--as-group", "a, b", "--as-group", "c")
+
+    assert headers == [
+        {"X-As-User": None, "X-As-Groups": None},
+        {"X-As-User": "%C3%A4nn", "X-As-Groups": "a%2C%20b,c"},
     ]
 
 

@@ -21,11 +21,14 @@ from wellhead.domain.errors import (
 )
 from wellhead.domain.filters import FilterGroup, Operator, condition
 from wellhead.domain.ports import Index, Scope
+from wellhead.domain.principals import Principal
 from wellhead.domain.search import InstantQuery, SearchResult, Strategy
 from wellhead.search import instant
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 KEYWORD, SEMANTIC = Strategy.KEYWORD, Strategy.SEMANTIC
+ANN = Principal(("ann", "staff"))
+ANN_AND_UNLISTED = Principal(("ann", "staff"), sees_unlisted=True)
 
 
 @dataclass
@@ -286,23 +289,60 @@ async def test_pages_add_up_to_the_whole(ledger: Any, strategy: Strategy) -> Non
 
 
 @pytest.mark.parametrize(
-    ("access", "viewer", "is_shown"),
+    ("access", "principal", "is_shown"),
     [
-        ({"viewers": ["ann", "bob"]}, "ann", True),
-        ({"viewers": ["ann", "bob"]}, "an", False),
-        ({"viewers": [], "is_public": True}, "ann", True),
-        ({"viewers": ["bob"], "is_public": False}, "ann", False),
-        ({"viewers": None, "is_public": None}, "ann", False),
+        ({"viewers": ["ann", "bob"]}, ANN, True),
+        ({"viewers": ["staff"]}, ANN, True),
+        ({"viewers": ["an", "anna", "Ann"]}, ANN, False),
+        ({"viewers": ["an", "anna", "Ann"]}, ANN_AND_UNLISTED, False),
+        ({"viewers": [], "is_public": True}, ANN, True),
+        ({"viewers": None, "is_public": True}, ANN, True),
+        ({"viewers": [], "is_public": None}, ANN_AND_UNLISTED, False),
+        ({"viewers": None, "is_public": False}, ANN_AND_UNLISTED, False),
+        ({"viewers": ["bob"], "is_public": False}, ANN, False),
+        ({"viewers": None, "is_public": None}, ANN, False),
+        ({"viewers": None, "is_public": None}, ANN_AND_UNLISTED, True),
+        ({}, ANN, False),
+        ({}, ANN_AND_UNLISTED, True),
         ({"viewers": ["bob"], "is_public": False}, None, True),
     ],
 )
-async def test_a_viewer_sees_what_names_it_or_is_public(
-    ledger: Any, access: dict[str, Any], viewer: str | None, is_shown: bool
+async def test_a_principal_sees_what_names_it_or_is_public(
+    ledger: Any, access: dict[str, Any], principal: Principal | None, is_shown: bool
 ) -> None:
+    """In the ledger; the index is one that lets everything pass."""
     files = await ledger.connection()
     await ledger.entity(files, "a", 1, **access)
 
-    assert bool(await names(ledger, hit(files, "a", 1), viewer=viewer)) is is_shown
+    found = await names(ledger, hit(files, "a", 1), principal=principal)
+    assert bool(found) is is_shown
+    if principal is not None:
+        told = Access(access.get("viewers"), access.get("is_public"))
+        assert principal.may_see(told) is is_shown
+
+
+async def test_the_others_on_an_access_list_are_not_shown(ledger: Any) -> None:
+    files = await ledger.connection()
+    await ledger.entity(files, "a", 1, viewers=["ann", "bob", "staff"])
+    index = ScriptedIndex(keyword_hits=[hit(files, "a", 1)])
+
+    [found] = await find(ledger, index, principal=ANN)
+    assert found.access == Access(viewers=("ann", "staff"))
+
+
+async def test_scores_tell_a_principal_nothing_of_what_it_may_not_see(
+    ledger: Any,
+) -> None:
+    """How rare a word is in all texts is in the scores of keyword search."""
+    files = await ledger.connection()
+    await ledger.entity(files, "a", 1, viewers=["ann"])
+    scores = []
+    for score in (3.5, 7.25):
+        index = ScriptedIndex(keyword_hits=[hit(files, "a", 1, score=score)])
+        [found] = await find(ledger, index, principal=ANN)
+        scores.append(found.relevance_score)
+
+    assert scores == [1.0, 1.0]
 
 
 async def test_a_chunk_that_both_legs_find_twice_is_shown_once(ledger: Any) -> None:

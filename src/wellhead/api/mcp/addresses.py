@@ -4,8 +4,8 @@ import re
 from urllib.parse import quote, unquote
 from uuid import UUID
 
+from wellhead.domain.entities import EntityName
 from wellhead.domain.errors import InvalidInputError
-from wellhead.services.entities import EntityName
 
 SCHEME = "wellhead"
 ENTITY = (

@@ -83,8 +83,8 @@ class Collections(Answer):
         if not self.collections:
             return "There are no collections here."
         lines = [
-            f"{one.readable_id}: {one.name} ({one.status}; "
-            f"{', '.join(one.sources) or 'no sources'})"
+            f"{one.readable_id}: {one.name} ({one.status}"
+            f"{'; ' if one.sources else ''}{', '.join(one.sources)})"
             for one in self.collections
         ]
         return "\n".join([*lines, *_more(self.next_offset)])

@@ -35,7 +35,11 @@ async def list_resources(asker: Asker, *, skip: int) -> list[Listed]:
         asker.parts, asker.organization_id, skip=skip, limit=PAGE, search=None
     )
     return [
-        Listed(address_of_collection(one.readable_id), one.name, _about(one))
+        Listed(
+            address_of_collection(one.readable_id),
+            one.name,
+            "A collection." if asker.principal else _about(one),
+        )
         for one in found
     ]
 
@@ -51,6 +55,7 @@ async def read_resource(asker: Asker, address: str) -> str:
         entity_at(address),
         chunks=range(LARGEST_CHUNK),
         most_characters=MOST_CHARACTERS,
+        principal=asker.principal,
     )
     shown = show.passages(found)
     if shown.next_chunk is None:
@@ -63,6 +68,9 @@ async def _collection(asker: Asker, readable_id: str) -> str:
     found = await collections.get_collection(
         asker.parts, asker.organization_id, readable_id
     )
+    head = f"{found.name} ({found.readable_id}; {found.status})"
+    if asker.principal is not None:  # its connections tell how much there is
+        return head
     members = await connections.list_connections(
         asker.parts,
         asker.organization_id,
@@ -71,7 +79,7 @@ async def _collection(asker: Asker, readable_id: str) -> str:
         readable_collection_id=readable_id,
     )
     shown = Connections(connections=[show.connection(one) for one in members])
-    return f"{found.name} ({found.readable_id}; {found.status})\n\n{shown.text()}"
+    return f"{head}\n\n{shown.text()}"
 
 
 def _about(one: CollectionLine) -> str:

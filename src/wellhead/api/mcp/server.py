@@ -26,7 +26,7 @@ from wellhead.api.errors import answer_unexpected
 from wellhead.api.mcp import resources
 from wellhead.api.mcp.addresses import ENTITY
 from wellhead.api.mcp.schemas import schema_of
-from wellhead.api.mcp.tools import TOOLS, Asker, Tool
+from wellhead.api.mcp.tools import TOOLS, Asker, Tool, tools_for
 from wellhead.domain.errors import (
     ConflictError,
     InvalidInputError,
@@ -34,6 +34,7 @@ from wellhead.domain.errors import (
     RequestError,
     UnavailableError,
 )
+from wellhead.domain.principals import Principal
 from wellhead.services.parts import Parts
 
 INSTRUCTIONS = """\
@@ -61,7 +62,12 @@ class UnexpectedError(RequestError):
 
 
 async def answer(
-    parts: Parts, organization_id: UUID, scope: Scope, receive: Receive, send: Send
+    parts: Parts,
+    organization_id: UUID,
+    principal: Principal | None,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
 ) -> None:
     """Answer one request as JSON, by the SDK's own transport."""
     body = await Request(scope, receive).body()
@@ -69,7 +75,8 @@ async def answer(
         await _not_json(scope, receive, send)
         return
     transport = StreamableHTTPServerTransport(None, is_json_response_enabled=True)
-    server = Tools(Asker(parts, organization_id), scope).server()
+    asker = Asker(parts, organization_id, principal)
+    server = Tools(asker, scope).server()
     async with transport.connect() as (reads, writes), anyio.create_task_group() as go:
 
         async def run() -> None:
@@ -86,6 +93,7 @@ class Tools:
 
     def __init__(self, asker: Asker, scope: Scope) -> None:
         self._asker, self._scope = asker, scope
+        self._tools = tools_for(asker)
 
     def server(self) -> "Server[Any, Any]":
         server: Server[Any, Any] = Server(
@@ -101,14 +109,15 @@ class Tools:
         return server
 
     async def _list_tools(self, _: types.ListToolsRequest) -> types.ServerResult:
-        return types.ServerResult(types.ListToolsResult(tools=_listed_tools()))
+        return types.ServerResult(
+            types.ListToolsResult(tools=[_listed(name) for name in self._tools])
+        )
 
     async def _call(self, request: types.CallToolRequest) -> types.ServerResult:
-        tool = TOOLS.get(request.params.name)
+        tool = self._tools.get(request.params.name)
         if tool is None:
-            raise _error(
-                types.INVALID_PARAMS, f"There is no such tool, but: {', '.join(TOOLS)}"
-            )
+            names = ", ".join(self._tools)
+            raise _error(types.INVALID_PARAMS, f"There is no such tool, but: {names}")
         try:
             taken = tool.takes.model_validate(request.params.arguments or {})
             done = await self._guarded(tool.do(self._asker, taken))
@@ -190,11 +199,8 @@ class Tools:
 
 
 @cache
-def _listed_tools() -> list[types.Tool]:
-    return [_listed(tool) for tool in TOOLS.values()]
-
-
-def _listed(tool: Tool) -> types.Tool:
+def _listed(name: str) -> types.Tool:
+    tool = TOOLS[name]
     return types.Tool(
         name=tool.name,
         title=tool.title,

@@ -14,11 +14,12 @@ from wellhead.api.mcp.answers import (
 )
 from wellhead.domain.collections import CollectionLine
 from wellhead.domain.connections import ConnectionLine
+from wellhead.domain.entities import EntityName
 from wellhead.domain.errors import CREDENTIALS
 from wellhead.domain.jobs import JobStatus, SyncJob
 from wellhead.domain.search import SearchResult
 from wellhead.services.catalogue import Field, SourceDescription
-from wellhead.services.entities import EntityName, EntityText
+from wellhead.services.entities import EntityText
 
 ADVICE = {
     JobStatus.PENDING: "It waits for a worker. Ask again in a few seconds.",
@@ -76,7 +77,7 @@ def passages(found: EntityText) -> Passages:
     )
 
 
-def collection(one: CollectionLine) -> CollectionShown:
+def collection(one: CollectionLine, *, has_sources: bool) -> CollectionShown:
     return CollectionShown(
         readable_id=one.readable_id,
         name=one.name,
@@ -84,6 +85,7 @@ def collection(one: CollectionLine) -> CollectionShown:
         sources=[
             f"{member.name} ({member.short_name})"
             for member in one.source_connection_summaries
+            if has_sources
         ],
     )
 

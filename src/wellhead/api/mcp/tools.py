@@ -20,6 +20,7 @@ from wellhead.api.mcp.answers import (
 from wellhead.api.schemas.search import filter_meant
 from wellhead.domain.errors import InvalidInputError, NotFoundError
 from wellhead.domain.jobs import SyncJob
+from wellhead.domain.principals import Principal
 from wellhead.domain.search import InstantQuery
 from wellhead.search import instant
 from wellhead.services import catalogue, collections, connections, entities, runs
@@ -32,6 +33,8 @@ class Asker:
 
     parts: Parts
     organization_id: UUID
+    principal: Principal | None = None
+    """Who may see only a part, as the request's headers say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,8 @@ class Tool:
     not_found: str = ""
     conflict: str = ""
     is_reading: bool = True
+    is_for_principals: bool = False
+    """Whether it shows a principal only what it may see."""
 
 
 async def _search(asker: Asker, asked: take.Search) -> Found:
@@ -61,6 +66,7 @@ async def _search(asker: Asker, asked: take.Search) -> Found:
         filter=filter_meant(asked.filter),
         limit=asked.limit,
         offset=asked.offset,
+        principal=asker.principal,
     )
     found = await instant.search(parts.reads, parts.index, parts.embedder, query)
     return Found(
@@ -76,6 +82,7 @@ async def _read_entity(asker: Asker, asked: take.ReadEntity) -> Passages:
         entity_at(asked.uri),
         chunks=asked.chunks,
         most_characters=asked.max_characters,
+        principal=asker.principal,
     )
     if not found.passages and found.chunk_count:
         raise InvalidInputError(
@@ -94,7 +101,9 @@ async def _list_collections(asker: Asker, asked: take.ListCollections) -> Collec
         search=asked.search,
     )
     return Collections(
-        collections=[show.collection(one) for one in found],
+        collections=[
+            show.collection(one, has_sources=asker.principal is None) for one in found
+        ],
         next_offset=show.next_offset(found, asked.limit, asked.offset),
     )
 
@@ -174,6 +183,7 @@ TOOLS = {
             takes=take.Search,
             gives=Found,
             do=_search,
+            is_for_principals=True,
             not_found=_NO_COLLECTION,
         ),
         Tool(
@@ -185,6 +195,7 @@ TOOLS = {
             takes=take.ReadEntity,
             gives=Passages,
             do=_read_entity,
+            is_for_principals=True,
             not_found="It may have been removed by a sync: search again, and pass a "
             "uri exactly as search returned it.",
         ),
@@ -197,6 +208,7 @@ TOOLS = {
             takes=take.ListCollections,
             gives=Collections,
             do=_list_collections,
+            is_for_principals=True,
         ),
         Tool(
             name="list_sources",
@@ -207,6 +219,7 @@ TOOLS = {
             takes=take.ListSources,
             gives=Sources,
             do=_list_sources,
+            is_for_principals=True,
             not_found="Call list_sources without short_name for all.",
         ),
         Tool(
@@ -246,3 +259,10 @@ TOOLS = {
         ),
     )
 }
+
+
+def tools_for(asker: Asker) -> dict[str, Tool]:
+    """Return what may be used: counts and jobs tell of what a principal cannot see."""
+    if asker.principal is None:
+        return TOOLS
+    return {name: tool for name, tool in TOOLS.items() if tool.is_for_principals}

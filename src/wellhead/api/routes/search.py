@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from fastapi.sse import EventSourceResponse
 from wellhead.api.agentic_stream import Errand, failure, finish, follow, new_errand
 from wellhead.api.around.requests import request_id_of
 from wellhead.api.deps import Services, Tenant
+from wellhead.api.principals import ForWhom, TakesPrincipal
 from wellhead.api.routing import SlashRouter
 from wellhead.api.schemas.search import (
     AgenticSearchRequest,
@@ -48,7 +50,11 @@ FALLS_BACK: dict[int | str, dict[str, Any]] = {
     }
 }
 
-router = SlashRouter(prefix="/collections/{readable_id}/search", tags=["search"])
+router = SlashRouter(
+    prefix="/collections/{readable_id}/search",
+    tags=["search"],
+    dependencies=[TakesPrincipal],
+)
 
 
 async def _collection_id(readable_id: str, parts: Services, tenant: Tenant) -> UUID:
@@ -62,10 +68,14 @@ OneErrand = Annotated[Errand, Depends(new_errand)]
 
 @router.post("/instant")
 async def search_instantly(
-    collection_id: CollectionId, body: InstantSearchRequest, parts: Services
+    collection_id: CollectionId,
+    body: InstantSearchRequest,
+    parts: Services,
+    principal: ForWhom,
 ) -> SearchV2Response:
     """Search by meaning and by words at once, without a language model."""
-    return await _answer(parts, body.meant(collection_id))
+    query = replace(body.meant(collection_id), principal=principal)
+    return await _answer(parts, query)
 
 
 @router.post("/classic", responses=FALLS_BACK)
@@ -74,13 +84,14 @@ async def search_classically(
     body: ClassicSearchRequest,
     parts: Services,
     response: Response,
+    principal: ForWhom,
 ) -> SearchV2Response:
     """Search as a language model plans it.
 
     Without one, or without a plan that makes sense, it is searched by meaning and by
     words, as the header `X-Search-Fallback` then says.
     """
-    query = body.meant(collection_id)
+    query = replace(body.meant(collection_id), principal=principal)
     try:
         means = means_of(parts)
     except NotConfiguredError:
@@ -99,9 +110,11 @@ async def search_agentically(
     parts: Services,
     request: Request,
     errand: OneErrand,
+    principal: ForWhom,
 ) -> SearchV2Response:
     """Let a language model search until it has found enough; 503 without one."""
-    work = explore(means_of(parts), body.meant(collection_id), _tell_nobody)
+    asked = replace(body.meant(collection_id), principal=principal)
+    work = explore(means_of(parts), asked, _tell_nobody)
     done = await finish(errand, request, work)
     return _response(done.results)
 
@@ -114,6 +127,7 @@ async def stream_agentic_search(
     parts: Services,
     request: Request,
     errand: OneErrand,
+    principal: ForWhom,
 ) -> AsyncIterator[AgenticSearchEvent]:
     """Let a language model search and follow what it does, as server-sent events.
 
@@ -127,7 +141,8 @@ async def stream_agentic_search(
     except NotConfiguredError as error:
         yield failure(error.message, started)
         return
-    async for event in follow(errand, means, body.meant(collection_id)):
+    asked = replace(body.meant(collection_id), principal=principal)
+    async for event in follow(errand, means, asked):
         yield event
 
 

@@ -1,6 +1,7 @@
 """The former search endpoint, for clients that know no other."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 import structlog
@@ -9,6 +10,7 @@ from fastapi.sse import EventSourceResponse
 
 from wellhead.api.around.requests import request_id_of
 from wellhead.api.deps import Services, Tenant
+from wellhead.api.principals import ForWhom, TakesPrincipal
 from wellhead.api.routes.search import NOT_CONFIGURED, CollectionId, tell_fallback
 from wellhead.api.routing import SlashRouter
 from wellhead.api.schemas.search import SearchResult
@@ -29,7 +31,11 @@ from wellhead.search.instant import search
 from wellhead.services.parts import Parts
 
 router = SlashRouter(
-    prefix="/collections", tags=["search"], include_in_schema=False, deprecated=True
+    prefix="/collections",
+    tags=["search"],
+    include_in_schema=False,
+    deprecated=True,
+    dependencies=[TakesPrincipal],
 )
 log = structlog.get_logger(__name__)
 
@@ -46,9 +52,10 @@ async def search_as_before(
     body: FormerSearchRequest,
     parts: Services,
     response: Response,
+    principal: ForWhom,
 ) -> OlderSearchResponse | FormerSearchResponse:
     """Answer in the shape that was asked in."""
-    asked = body.meant(collection_id)
+    asked = replace(body.meant(collection_id), principal=principal)
     _tell_what_is_gone(response, body)
     if body.wants_model:
         tell_fallback(response, asked.strategy, _why_plain(parts))
@@ -64,12 +71,14 @@ async def search_by_address(
     asked: Annotated[FormerSearch, Query()],
     parts: Services,
     response: Response,
+    principal: ForWhom,
 ) -> OlderSearchResponse:
     """Answer clients that send no body."""
     _tell_what_is_gone(response, asked)
     if asked.response_type is ResponseType.COMPLETION:
         tell_fallback(response, Strategy.HYBRID, _why_plain(parts))
-    results = await _results(parts, asked.meant(collection_id))
+    query = replace(asked.meant(collection_id), principal=principal)
+    results = await _results(parts, query)
     return _older(response, results, asked)
 
 
@@ -79,6 +88,7 @@ async def stream_as_before(
     body: FormerSearchRequest,
     parts: Services,
     request: Request,
+    principal: ForWhom,
 ) -> AsyncIterator[dict[str, Any]]:
     """Answer as server-sent events: `connected`, `results`, `done`, or `error`."""
     request_id = request_id_of(request.scope)
@@ -88,7 +98,8 @@ async def stream_as_before(
         "ts": parts.clock.now(),
     }
     try:
-        results = await _results(parts, body.meant(collection_id))
+        query = replace(body.meant(collection_id), principal=principal)
+        results = await _results(parts, query)
     except RequestError as error:
         yield _trouble(error.message, is_transient=error.status >= 500)
         return

@@ -83,6 +83,7 @@ class Source(BaseModel):
             output_entity_definitions=list(source.entity_types),
             labels=list(source.labels),
             supports_continuous=source.supports_continuous,
+            supports_access_control=source.supports_access_control,
             # of the others no field is typed in
             auth_fields=Fields.of(source.credential_fields)
             if AuthMethod.DIRECT in source.auth_methods

@@ -5,7 +5,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
@@ -33,13 +33,15 @@ NO_JSON, NO_MESSAGE, NO_ANSWER = -32700, -32600, -32603
 """The protocol's own codes."""
 
 
-def run(url: str | None, data_dir: Path | None) -> None:
+def run(
+    url: str | None, data_dir: Path | None, behalf: Mapping[str, str] | None = None
+) -> None:
     """Carry messages until stdin ends; start a server if there is none."""
     signal.signal(signal.SIGTERM, _leave)
     settings = load(url=url, data_dir=data_dir)
     with ExitStack() as stack:
         where = _find_or_start(settings, stack)
-        Pipe(settings, where, stack).carry(sys.stdin.buffer)
+        Pipe(settings, where, stack, behalf).carry(sys.stdin.buffer)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # agents are impatient
 
 
@@ -67,15 +69,24 @@ def _find_or_start(settings: Settings, stack: ExitStack) -> str:
 class Pipe:
     """Posts each line of one side and writes each answer as a line to the other.
 
+    `behalf` are headers that name for whom the agent asks.
+
     The server has no sessions, so lines need not wait for each other.
     """
 
-    def __init__(self, settings: Settings, url: str, stack: ExitStack) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        url: str,
+        stack: ExitStack,
+        behalf: Mapping[str, str] | None = None,
+    ) -> None:
         self._settings, self._stack = settings, stack
         self._server = stack.enter_context(opened(settings, url))
         self._headers = {
             "Content-Type": "application/json",
             "Accept": "application/json, text/event-stream",
+            **(behalf or {}),
         }
         self._writing = threading.Lock()
 

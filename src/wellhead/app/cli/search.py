@@ -6,7 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from wellhead.app.cli.options import AsJson, Collection, DataDir, Url
+from wellhead.app.cli.options import (
+    AsGroups,
+    AsJson,
+    AsUser,
+    Collection,
+    DataDir,
+    Url,
+    principal_headers,
+)
 from wellhead.app.cli.output import plain, show
 from wellhead.domain.search import Strategy
 
@@ -34,6 +42,8 @@ def search(
         list[str] | None, typer.Option("--filter", "-f", help=FILTER_HELP)
     ] = None,
     offset: Annotated[int, typer.Option(min=0, help="How many to leave out.")] = 0,
+    as_user: AsUser = None,
+    as_groups: AsGroups = None,
     url: Url = None,
     data_dir: DataDir = None,
     json: AsJson = None,
@@ -54,6 +64,7 @@ def search(
     with connect_or_start(url, data_dir) as server:
         found = get_collection(server, collection)
         path = f"/collections/{segment(found['readable_id'])}/search/instant"
+        server.act_for(principal_headers(as_user, as_groups or ()))
         show(server.post(path, body), _hits, as_json=json)
 
 

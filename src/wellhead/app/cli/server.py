@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,6 +61,10 @@ class Server:
 
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
+
+    def act_for(self, headers: Mapping[str, str]) -> None:
+        """Send these headers, which name a principal, with every request."""
+        self._client.headers.update(headers)
 
     def get(self, path: str, **params: Any) -> Any:
         """Read; waits a while when the server says that its database is away."""

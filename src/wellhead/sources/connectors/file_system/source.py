@@ -6,7 +6,7 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from wellhead.domain.errors import ConfigError
 from wellhead.domain.items import (
@@ -19,6 +19,7 @@ from wellhead.domain.items import (
     Upsert,
 )
 from wellhead.sources.base import Config, Source, SourceInfo
+from wellhead.sources.connectors.file_system.permissions import Permissions
 from wellhead.sources.connectors.file_system.walk import (
     ENTITY_TYPE,
     Choice,
@@ -67,12 +68,25 @@ class FileSystemConfig(Config):
         description="Larger files are reported as failed.",
     )
 
+    read_permissions: bool = Field(
+        default=False,
+        title="Read permissions",
+        description="Keep who may read each file, by owner, group and mode.",
+    )
+
     @field_validator("path")
     @classmethod
     def _is_absolute(cls, path: str) -> str:
         if not path.startswith("~") and not Path(path).is_absolute():
             raise ValueError("must be absolute or begin with ~")
         return path
+
+    @field_validator("read_permissions")
+    @classmethod
+    def _goes_no_way_round(cls, wanted: bool, info: ValidationInfo) -> bool:  # noqa: FBT001  # pydantic's way
+        if wanted and info.data.get("follow_symlinks"):
+            raise ValueError("cannot be combined with follow_symlinks")
+        return wanted
 
 
 class FileSystemSource(Source):
@@ -85,6 +99,7 @@ class FileSystemSource(Source):
         entity_types=(ENTITY_TYPE,),
         needs_trust=True,
         labels=("Files",),
+        tells_access=True,
     )
     config_model = FileSystemConfig
     config: FileSystemConfig
@@ -133,6 +148,7 @@ class FileSystemSource(Source):
             include_hidden=config.include_hidden,
             max_bytes=config.max_file_mb * 1024 * 1024,
             only=only,
+            permissions=Permissions() if config.read_permissions else None,
         )
         return Walk(open_root(path), choice)
 

@@ -13,10 +13,11 @@ from urllib.parse import quote
 
 from pathspec import GitIgnoreSpec
 
-from wellhead.domain.entities import Blob, Breadcrumb, Entity
+from wellhead.domain.entities import Access, Blob, Breadcrumb, Entity
 from wellhead.domain.errors import ConfigError, EntityError, FailureClass
 from wellhead.domain.files import is_readable
 from wellhead.domain.items import Failure, Item, Ref, Upsert
+from wellhead.sources.connectors.file_system.permissions import Permissions, Readers
 from wellhead.sources.paths import Globs, compile_ignore_file, decide, storable
 
 ENTITY_TYPE = "File"
@@ -34,6 +35,8 @@ class Choice:
     include_hidden: bool
     max_bytes: int
     only: frozenset[str] | None = None
+    permissions: Permissions | None = None
+    """Asked who may read a file, if that is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Folder:
     source_id: str = ""
     rules: tuple[Rules, ...] = ()
     breadcrumbs: tuple[Breadcrumb, ...] = ()
+    readers: Readers = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,9 @@ class Walk:
         self.is_empty = True
         self._root = root
         self._choice = choice
-        self._folders = [Folder(root.path)]
+        permissions = choice.permissions
+        readers = None if permissions is None else permissions.above(root.path)
+        self._folders = [Folder(root.path, readers=readers)]
         self._links: deque[Folder] = deque()
         self._visited: set[tuple[int, int]] = set()
         self._on_the_way = _parents(choice.only)
@@ -261,9 +267,12 @@ class Walk:
         if _is_ignored(place, rules) or not self._choice.globs.enter(place):
             return None
         step = Breadcrumb(source_id, name, "Folder")
-        return Folder(
-            entry.path, place, f"{source_id}/", rules, (*folder.breadcrumbs, step)
-        )
+        readers, permissions = folder.readers, self._choice.permissions
+        if permissions is not None:
+            info = entry.stat(follow_symlinks=False)
+            readers = permissions.inside(readers, entry.path, info)
+        way = (*folder.breadcrumbs, step)
+        return Folder(entry.path, place, f"{source_id}/", rules, way, readers)
 
     def _file(
         self, folder: Folder, entry: os.DirEntry[str], name: str, info: os.stat_result
@@ -280,6 +289,9 @@ class Walk:
             )
         path = entry.path
         modified = _date(info.st_mtime)
+        access, permissions = Access(), self._choice.permissions
+        if permissions is not None:
+            access = permissions.of_file(folder.readers, path, info)
         return Upsert(
             Entity(
                 type=ENTITY_TYPE,
@@ -291,6 +303,7 @@ class Walk:
                 updated_at=modified,
                 breadcrumbs=folder.breadcrumbs,
                 url=f"file://{quote(os.fsencode(path))}",
+                access=access,
                 raw={
                     "path": source_id,
                     "size": info.st_size,
