@@ -106,7 +106,11 @@ def _answered(response: httpx.Response) -> Any:
 
 
 async def instant(scene: Scene) -> Any:
-    pages = [{"limit": 2}, {"limit": 2, "offset": 2}, {"filter": ONLY_HIDDEN}]
+    pages: list[dict[str, Any]] = [
+        {"limit": 2},
+        {"limit": 2, "offset": 2},
+        {"filter": ONLY_HIDDEN},
+    ]
     return [
         await _post(scene, f"{scene.path}/instant", retrieval_strategy=one, **page)
         for one in ("hybrid", "semantic", "keyword")
