@@ -105,6 +105,12 @@ bench: setup-dev
 	$(PY) -m bench.search
 	$(PY) -m bench
 
+# how good searches are: docs/search-quality.md; EVAL_DIR holds the Cranfield collection
+EVAL_DIR ?= ../shared/eval/cranfield
+.PHONY: bench-quality
+bench-quality: setup-dev
+	$(PY) -m bench.quality --cranfield $(EVAL_DIR)
+
 # slower than the committed baseline? make bench-quick RENEW=--renew writes a new one
 .PHONY: bench-quick bench-peers
 bench-quick: setup-dev

@@ -148,12 +148,14 @@ def installed() -> Iterator[tuple[Path, EmbeddedPostgres]]:
             postgres.stop()
 
 
-def environment_of(data: Path, postgres: EmbeddedPostgres) -> dict[str, str]:
+def environment_of(
+    data: Path, postgres: EmbeddedPostgres, *, embedder: str = "null"
+) -> dict[str, str]:
     """Return the settings of a process that is measured."""
     return {
         "WELLHEAD_DATABASE_URL": postgres.url,
         "WELLHEAD_DATA_DIR": str(data),
-        "WELLHEAD_EMBEDDER": "null",
+        "WELLHEAD_EMBEDDER": embedder,
         "WELLHEAD_ENABLE_DEMO_SOURCES": "true",
     }
 

@@ -17,7 +17,7 @@ TOKENIZER = "icu/split"
 
 MAX_TOKEN_LENGTH = 128
 
-_VECTOR_INDEX = "vector_ivf"
+VECTOR_INDEX = "vector_ivf"
 _SEGMENTS = 8
 _NEVER = timedelta(days=36_500)
 _MARGIN = 100
@@ -110,7 +110,7 @@ async def maintain_table(table: AsyncTable, folder: Path, upkeep: Upkeep) -> boo
         # scalar quantization without a graph: built 35 times faster than HNSW, merged
         # at little cost after every change, as quick and exact at this size
         config: Any = IvfSq(distance_type="cosine")
-        await table.create_index("vector", config=config, name=_VECTOR_INDEX)
+        await table.create_index("vector", config=config, name=VECTOR_INDEX)
     if wants.anything:
         _log.info("table maintained", extra={"table": folder.stem, "rows": wants.rows})
     return wants.anything
@@ -170,7 +170,7 @@ async def _state(table: AsyncTable) -> _State:
         indexed=frozenset(column for index in indices for column in index.columns),
         unindexed=max((index.num_unindexed_rows or 0 for index in indices), default=0),
         vector_segments=max(
-            (i.num_segments or 0 for i in indices if i.name == _VECTOR_INDEX), default=0
+            (i.num_segments or 0 for i in indices if i.name == VECTOR_INDEX), default=0
         ),
     )
 
