@@ -33,11 +33,10 @@ from wellhead.index.lance_files import (
 )
 from wellhead.index.lance_filter import quoted, scope_predicate
 from wellhead.index.lance_process import Work, work_on
-from wellhead.index.lance_rows import chunk_rows, floats, plain_text, table_schema
+from wellhead.index.lance_rows import chunk_rows, floats, table_schema
+from wellhead.index.lance_terms import terms
 from wellhead.index.lance_upkeep import (
     KEYWORD_COLUMNS,
-    MAX_TOKEN_LENGTH,
-    TOKENIZER,
     Upkeep,
     build_keyword_indexes,
     wants_upkeep,
@@ -45,7 +44,6 @@ from wellhead.index.lance_upkeep import (
 
 _log = logging.getLogger(__name__)
 _GROUP = 10_000
-_TERMS = 256
 _PROBES = 20
 _HIT_COLUMNS = ["version", "ordinal", "connection_id", "entity_key", "text"]
 _IS_OURS = re.compile(r"[0-9a-f]{32}")
@@ -294,9 +292,9 @@ class LanceReader:
             self._table.query()
             .nearest_to(floats(vector))
             .distance_type("cosine")
-            # the next two matter with a vector index only: exact distances again, and
-            # every partition where a narrow scope leaves too few
-            .refine_factor(2)
+            # the next two matter with a vector index only: exact distances of what it
+            # finds, and every partition where a narrow scope leaves too few
+            .refine_factor(1)
             .minimum_nprobes(_PROBES)
             .maximum_nprobes(0)
         )
@@ -304,11 +302,11 @@ class LanceReader:
         return _hits(rows, 1.0 - rows["_distance"].to_numpy())
 
     async def keyword(self, query: str, k: int, scope: Scope) -> list[Hit]:
-        terms = _terms(query)
-        if self._table is None or k < 1 or not terms:
+        words = terms(query)
+        if self._table is None or k < 1 or not words:
             return []
         match = MultiMatchQuery(
-            " ".join(terms),
+            " ".join(words),
             columns=list(KEYWORD_COLUMNS),
             boosts=None,
             operator=FullTextOperator.OR,
@@ -338,38 +336,18 @@ def _hits(
     version, ordinal = rows["version"].to_numpy(), rows["ordinal"].to_numpy()
     order = np.lexsort((ordinal, version, -scores))
     columns = [rows[name].to_pylist() for name in _HIT_COLUMNS]
+    connections = {one: UUID(one) for one in set(columns[2])}
     return [
         Hit(
             version=columns[0][i],
             ordinal=columns[1][i],
-            connection_id=UUID(columns[2][i]),
+            connection_id=connections[columns[2][i]],
             entity_key=columns[3][i],
             text=columns[4][i],
             score=float(scores[i]),
         )
         for i in order
     ]
-
-
-def _terms(query: str) -> list[str]:
-    """Return the query's different words, without stop words if others are there."""
-    words = _words(query, remove_stop_words=True) or _words(
-        query, remove_stop_words=False
-    )
-    return list(dict.fromkeys(words))[:_TERMS]
-
-
-def _words(query: str, *, remove_stop_words: bool) -> list[str]:
-    tokens = lancedb.tokenize(
-        plain_text(query),
-        base_tokenizer=TOKENIZER,
-        max_token_length=MAX_TOKEN_LENGTH,
-        # the table does both, in this order, and doing them twice is not the same
-        stem=False,
-        ascii_folding=False,
-        remove_stop_words=remove_stop_words,
-    )
-    return [token.text for token in tokens]
 
 
 def _version_groups(versions: Sequence[int]) -> list[str]:

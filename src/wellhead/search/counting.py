@@ -23,5 +23,5 @@ async def count_entities(means: Means, query: InstantQuery) -> tuple[int, bool]:
         scope = Scope(query.filter, connections, jobs, query.principal)
         hits = await reader.semantic(anywhere, MOST_HITS, scope)
         verifier = Verifier(reads, query.collection_id, query.principal)
-        live = await verifier.live(hits)
-    return len({entity_of(hit) for hit in live}), len(hits) < MOST_HITS
+        await verifier.look_up(hits)
+    return len({entity_of(hit) for hit in verifier.live(hits)}), len(hits) < MOST_HITS

@@ -23,7 +23,10 @@ from wellhead.store.visible import VisibleEntity, hidden, visible_entities
 
 TIMEOUT_SECONDS = 30
 """Less than garbage waits: what is live in a search's snapshot is still indexed."""
-FIRST_DEPTH = 100
+FIRST_DEPTH = 50
+"""Deeper ranks change nothing that people see first, and cost as much again."""
+SPARE_HITS = 20
+"""Asked for besides, as some may be of versions that are gone."""
 MOST_HITS = 10_000
 SEMANTIC_WEIGHT = 2.0
 KEYWORD_WEIGHT = 1.0
@@ -82,7 +85,7 @@ async def _answer(
     verifier = Verifier(reads, query.collection_id, query.principal)
     depths = _depths(query.offset + query.limit)
     asks = _asks(reader, query, vector, scope)
-    legs = await _together([_verified(ask, verifier, depths[-1]) for ask in asks])
+    legs = await _live([_Leg(ask, depths[-1]) for ask in asks], verifier, depths[-1])
     # scores of words tell of the texts that a principal may not see: ranks do not
     is_plain = query.strategy is Strategy.KEYWORD and query.principal is not None
     is_fused = len(legs) > 1 or is_plain
@@ -117,27 +120,47 @@ def _asks(
     return asks
 
 
-async def _together(
-    legs: Sequence[Coroutine[None, None, list[Hit]]],
+class _Leg:
+    """One leg's hits: read further while those of dead versions take the places."""
+
+    def __init__(self, ask: Ask, depth: int) -> None:
+        self._ask = ask
+        self._depth = depth
+        self._k = min(depth + SPARE_HITS, MOST_HITS)
+        self.hits: list[Hit] = []
+
+    async def read(self) -> None:
+        self.hits = await self._ask(self._k)
+
+    def wants_more(self, live: list[Hit]) -> bool:
+        """Tell whether to read again, of more; that is then asked for."""
+        is_all = len(self.hits) < self._k or self._k == MOST_HITS
+        if is_all or len(live) >= self._depth:
+            return False
+        self._k = min(2 * self._k, MOST_HITS)
+        return True
+
+
+async def _live(
+    legs: Sequence[_Leg], verifier: Verifier, depth: int
 ) -> list[list[Hit]]:
-    """Run the legs at once; after an error none of them still uses the snapshot."""
+    """Return the best live hits of each leg; the ledger is asked for all at once."""
+    unread = legs
+    while unread:
+        await _together([leg.read() for leg in unread])
+        await verifier.look_up([hit for leg in unread for hit in leg.hits])
+        unread = [leg for leg in unread if leg.wants_more(verifier.live(leg.hits))]
+    return [verifier.live(leg.hits)[:depth] for leg in legs]
+
+
+async def _together(work: Sequence[Coroutine[None, None, None]]) -> None:
+    """Do it at once; after an error nothing of it still goes on."""
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(leg) for leg in legs]
+            for one in work:
+                group.create_task(one)
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
-
-
-async def _verified(ask: Ask, verifier: Verifier, depth: int) -> list[Hit]:
-    """Return the leg's best live hits, reading on while dead ones take the places."""
-    k = min(2 * depth + 20, MOST_HITS)
-    while True:
-        hits = await ask(k)
-        live = await verifier.live(hits)
-        if len(live) >= depth or len(hits) < k or k == MOST_HITS:
-            return live[:depth]
-        k = min(2 * k, MOST_HITS)
 
 
 def _fused(legs: list[list[Hit]], depths: list[int]) -> Ranked:

@@ -1,6 +1,5 @@
 """Hits of the index, checked against one snapshot of the ledger."""
 
-import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -23,24 +22,9 @@ class Verifier:
         self._collection_id = collection_id
         self._principal = principal
         self._versions: dict[EntityId, int | None] = {}
-        # the legs of a search verify at the same time, on one connection
-        self._turn = asyncio.Lock()
 
-    async def live(self, hits: Sequence[Hit]) -> list[Hit]:
-        """Return the hits of live versions, best first, each chunk once.
-
-        Equal scores are put in order of the chunk, so that every search of the same
-        state ranks them alike.
-        """
-        async with self._turn:
-            await self._look_up(hits)
-        chunks: dict[Chunk, Hit] = {}
-        for hit in sorted(hits, key=_best_first):
-            if self._versions[entity_of(hit)] == hit.version:
-                chunks.setdefault(chunk_of(hit), hit)
-        return list(chunks.values())
-
-    async def _look_up(self, hits: Sequence[Hit]) -> None:
+    async def look_up(self, hits: Sequence[Hit]) -> None:
+        """Ask the ledger for the entities of these hits that it was not asked for."""
         unknown = {entity_of(hit) for hit in hits} - self._versions.keys()
         if not unknown:
             return
@@ -48,6 +32,18 @@ class Verifier:
             self._reads, self._collection_id, unknown, principal=self._principal
         )
         self._versions |= {entity: found.get(entity) for entity in unknown}
+
+    def live(self, hits: Sequence[Hit]) -> list[Hit]:
+        """Return the hits of live versions, best first, each chunk once.
+
+        They must have been looked up. Equal scores are put in order of the chunk, so
+        that every search of the same state ranks them alike.
+        """
+        chunks: dict[Chunk, Hit] = {}
+        for hit in sorted(hits, key=_best_first):
+            if self._versions[entity_of(hit)] == hit.version:
+                chunks.setdefault(chunk_of(hit), hit)
+        return list(chunks.values())
 
 
 def chunk_of(hit: Hit) -> Chunk:

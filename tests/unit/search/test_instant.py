@@ -247,7 +247,7 @@ async def test_a_page_fills_up_behind_dead_hits(ledger: Any) -> None:
     index = ScriptedIndex(keyword_hits=[*dead, *live])
 
     assert len(await find(ledger, index, limit=100)) == 100
-    assert index.asked == [220, 440, 880, 1760]
+    assert index.asked == [120, 240, 480, 960, 1920]
 
 
 async def test_a_search_gives_up_at_ten_thousand_hits(ledger: Any) -> None:
@@ -258,7 +258,7 @@ async def test_a_search_gives_up_at_ten_thousand_hits(ledger: Any) -> None:
 
     assert await find(ledger, index, limit=1000, offset=50_000) == []
     assert await find(ledger, index) == []
-    assert index.asked == [10_000, 220, 440, 880, 1760, 3520, 7040, 10_000]
+    assert index.asked == [10_000, 120, 240, 480, 960, 1920, 3840, 7680, 10_000]
 
 
 @pytest.mark.parametrize("strategy", list(Strategy))
