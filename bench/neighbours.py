@@ -12,7 +12,7 @@ from wellhead.app.wiring import choose_embedder, open_index
 from wellhead.domain.chunks import EntityChunks, text_hash
 from wellhead.domain.entities import entity_key
 from wellhead.domain.ports import Embedder
-from wellhead.index.lance_probe import Probe, probe
+from wellhead.index.lance_probe import Probe, Query, probe
 
 PROCESSES = 2
 
@@ -23,7 +23,7 @@ def measure(folder: Path, texts: Sequence[str], questions: Sequence[str]) -> Any
         "chunks": found.chunks,
         "questions": found.queries,
         "recall": found.recall,
-        "seconds": found.seconds,
+        "seconds": found.semantic_seconds,
     }
 
 
@@ -34,7 +34,7 @@ async def _measure(
     embedder = choose_embedder("minilm", processes=PROCESSES)
     try:
         chunks = await _chunks(embedder, texts)
-        vectors = [await embedder.embed_query(one) for one in questions]
+        queries = [Query(await embedder.embed_query(one), one) for one in questions]
     finally:
         await embedder.close()
     collection_id = uuid4()
@@ -46,7 +46,7 @@ async def _measure(
         await lancedb.connect_async(folder) as connection,
         await connection.open_table(collection_id.hex) as table,
     ):
-        return await probe(table, vectors)
+        return await probe(table, queries)
 
 
 async def _chunks(embedder: Embedder, texts: Sequence[str]) -> EntityChunks:

@@ -14,6 +14,7 @@ from wellhead.app import logs
 from wellhead.app.home import Home
 from wellhead.app.local import database
 from wellhead.app.processes import database_url
+from wellhead.app.search_probe import searches
 from wellhead.app.settings import Settings, variable
 from wellhead.app.wiring import choose_embedder, open_parts
 from wellhead.domain.errors import StartError, WellheadError
@@ -65,6 +66,7 @@ def check_all(settings: Settings) -> list[Check]:
         *_try("free disk", lambda: _disk(settings)),
         *_try("database", lambda: _database(settings)),
         *_try("index", lambda: _index(settings)),
+        *_try("search", lambda: searches(settings)),
         *_try("embedder", lambda: asyncio.run(_embedder(settings))),
         *_try("sources", lambda: _sources(settings)),
     ]
