@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,6 +21,11 @@ from wellhead.store import migrate
 from wellhead.store.database import connect
 
 MODEL = Path(__file__).parent / "model"
+# how long something takes tells of the machine, not of what is tested
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("patient")
 
 # nothing of a test has to survive a power cut
 UNSAFE = {

@@ -34,7 +34,7 @@ PIECES = st.one_of(
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(pieces=st.lists(PIECES, max_size=12), budget=st.integers(20, 300))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_passages_fit_and_hold_everything_in_order(
     kind: TextKind, pieces: list[str], budget: int
 ) -> None:

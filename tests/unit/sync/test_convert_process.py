@@ -84,7 +84,8 @@ async def test_a_killed_child_is_no_fault_of_the_document(tmp_path: Path) -> Non
     large = asyncio.create_task(
         refusal(converter, tmp_path / "a.html", _large_html(200_000).encode())
     )
-    await asyncio.sleep(0.2)
+    while child.usable:  # noqa: ASYNC110  # until it has the document
+        await asyncio.sleep(0.01)
 
     os.kill(child.pid, signal.SIGKILL)
 

@@ -105,7 +105,7 @@ async def test_a_page_is_closed_by_the_size_of_its_texts() -> None:
     assert pages == [2, 2, 2, 0]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.builds(
         Entity,
