@@ -1,5 +1,6 @@
 """Consent in a browser over HTTP, with a real authorization server."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -493,6 +494,17 @@ async def test_a_connect_session_asks_and_only_it_verifies(
 
     assert verified.status_code == 200, verified.text
     assert await is_queued(parts, made)
+
+
+async def test_of_many_at_once_one_counts(owner: Owner) -> None:
+    made = await owner.connect()
+    link = made["auth"]["auth_url"]
+    links = await asyncio.gather(*(owner.browser.get(link) for _ in range(4)))
+    assert sorted(one.status_code for one in links) == [303, 404, 404, 404]
+
+    location = await owner.follow((await owner.post(made, "reinitiate-oauth")).json())
+    answers = await asyncio.gather(*(owner.browser.get(location) for _ in range(4)))
+    assert sorted(one.status_code for one in answers) == [303, 400, 400, 400]
 
 
 async def test_what_is_another_organizations_is_not_there(

@@ -81,6 +81,8 @@ def test_consent_begins_a_sync_and_can_be_given_again(
     shown = program.ask("connections", "show", made["id"])
     assert shown["status"] == "needs_reauth"
     assert shown["entities"]["total_entities"] == len(NOTES)
+    command = f"wellhead connections authorize {made['id']}"
+    assert [one["command"] for one in shown["next_steps"]] == [command]
 
     well = _follow_the_link(program, "connections", "authorize", made["id"])
     assert well["status"] in ("active", "syncing")

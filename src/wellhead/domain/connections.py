@@ -35,7 +35,12 @@ class AuthMethod(StrEnum):
 
     @property
     def is_oauth(self) -> bool:
-        return self.value.startswith("oauth_")
+        return self.is_in_browser or self is AuthMethod.OAUTH_TOKEN
+
+    @property
+    def is_in_browser(self) -> bool:
+        """Tell whether it ends in a browser, not in the request."""
+        return self in (AuthMethod.OAUTH_BROWSER, AuthMethod.OAUTH_BYOC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

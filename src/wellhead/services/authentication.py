@@ -9,8 +9,6 @@ from wellhead.domain.errors import BadRequestError, InvalidInputError, NotFoundE
 from wellhead.domain.oauth import OAuthClient
 from wellhead.sources.base import Source
 
-BROWSER = frozenset({AuthMethod.OAUTH_BROWSER, AuthMethod.OAUTH_BYOC})
-"""Methods that end in a browser, not in the request."""
 _CREDENTIALS = "body.authentication.direct.credentials"
 
 

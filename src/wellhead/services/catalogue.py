@@ -6,8 +6,9 @@ from wellhead.domain.connections import AuthMethod
 from wellhead.domain.errors import NotFoundError
 from wellhead.domain.oauth_provider import OAuthType
 from wellhead.services.parts import Parts
-from wellhead.sources.base import Source
+from wellhead.sources.base import Source, SourceInfo
 from wellhead.sources.fields import FieldInfoRecord, fields_of
+from wellhead.sources.oauth.table import provider_of
 
 Field = FieldInfoRecord
 
@@ -43,6 +44,16 @@ def get_source(parts: Parts, short_name: str) -> SourceDescription:
         raise NotFoundError(f"Source not found: {short_name}") from None
 
 
+def _oauth_type(info: SourceInfo) -> OAuthType | None:
+    """Return what the source says, or what is known of its provider."""
+    if info.oauth_type is not None or not any(
+        one.is_oauth for one in info.auth_methods
+    ):
+        return info.oauth_type
+    provider = provider_of(info)
+    return None if provider is None else provider.oauth_type
+
+
 def _describe(source: type[Source]) -> SourceDescription:
     return SourceDescription(
         short_name=source.info.short_name,
@@ -54,7 +65,7 @@ def _describe(source: type[Source]) -> SourceDescription:
         labels=source.info.labels,
         supports_continuous=source.info.supports_continuous,
         supports_access_control=source.info.tells_access,
-        oauth_type=source.info.oauth_type,
+        oauth_type=_oauth_type(source.info),
         requires_byoc=source.info.needs_own_client,
         credential_fields=tuple(fields_of(source.credentials_model)),
         config_fields=tuple(fields_of(source.config_model)),

@@ -21,7 +21,6 @@ from wellhead.engine.procrastinate import Task
 from wellhead.services import audit_log, runs, schedules
 from wellhead.services.asking import Asked, Question, ask, open_link
 from wellhead.services.authentication import (
-    BROWSER,
     Authentication,
     OAuthBrowser,
     credentials_of,
@@ -96,7 +95,7 @@ async def create_connection(
     config = valid_config(source.config_model, new.config)
     cron = schedules.wished_cron(source, new.schedule, at=now)
     connection_id = uuid4()
-    if method in BROWSER:
+    if method.is_in_browser:
         proof = await _ask(parts, organization_id, connection_id, new)
     else:
         credentials = valid_credentials(source.credentials_model, secrets)
@@ -143,7 +142,7 @@ async def create_connection(
 
 
 def _refuse_early_run(method: AuthMethod, *, sync_immediately: bool | None) -> None:
-    if sync_immediately and method in BROWSER:
+    if sync_immediately and method.is_in_browser:
         raise BadRequestError(
             "OAuth connections cannot use sync_immediately. "
             "Sync starts after OAuth callback."

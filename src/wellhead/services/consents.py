@@ -27,7 +27,6 @@ from wellhead.domain.events import EventType
 from wellhead.domain.oauth import Grant
 from wellhead.services import audit_log, connections, grants, runs
 from wellhead.services.asking import Question, Sealed, ask, digest, unseal
-from wellhead.services.authentication import BROWSER
 from wellhead.services.grants import Kept
 from wellhead.services.parts import Parts
 from wellhead.sources.oauth import oauth1, oauth2
@@ -121,7 +120,7 @@ async def _take(parts: Parts, returned: Returned) -> Answer:
 
 def _kept(parts: Parts, about: SourceConnection, sealed: bytes | None) -> Kept:
     """Return what was kept before; what cannot be read is about to be replaced."""
-    if about.auth_method not in BROWSER:
+    if not about.auth_method.is_in_browser:
         return Kept()
     try:
         return grants.unseal(parts.cipher, sealed)
@@ -163,7 +162,7 @@ async def _keep(parts: Parts, answer: Answer, grant: Grant) -> None:
             grants.seal(parts.cipher, replace(answer.kept, grant=grant)),
             at=now,
         )
-        method = found.auth_method if found.auth_method in BROWSER else None
+        method = found.auth_method if found.auth_method.is_in_browser else None
         values: dict[str, Any] = {
             "is_authenticated": True,
             "auth_method": (method or AuthMethod.OAUTH_BROWSER).value,
@@ -209,19 +208,25 @@ async def verify(
         found = await _find(connection, organization_id, connection_id)
         consent = await store.of(connection, connection_id)
         if consent is None:
-            raise _nothing_waits()
+            raise BadRequestError(
+                "No OAuth session of this connection waits to be verified"
+            )
         if not hmac.compare_digest(consent.claim_hash, digest(claim_token)):
             raise ForbiddenError("Invalid claim token")
         if consent.session_id not in (None, session_id):
             raise ForbiddenError("Only the Connect session that asked can verify this")
         if not await store.verify(connection, connection_id, at=parts.clock.now()):
-            raise _nothing_waits()
+            raise _too_early_or_late(consent)
         await runs.start_verified_run(parts, connection, found)
     return await connections.get_connection(parts, organization_id, connection_id)
 
 
-def _nothing_waits() -> BadRequestError:
-    return BadRequestError("No OAuth session of this connection waits to be verified")
+def _too_early_or_late(consent: Consent) -> BadRequestError:
+    if consent.verified_at is not None:
+        return BadRequestError("This consent was verified already")
+    if consent.returned_at is None:
+        return BadRequestError("Nobody has given consent yet")
+    return BadRequestError("Consent was not given: ask again with reinitiate-oauth")
 
 
 async def ask_again(
@@ -259,7 +264,7 @@ async def ask_again(
 
 
 def _require_browser(parts: Parts, about: SourceConnection) -> None:
-    if about.auth_method in BROWSER:
+    if about.auth_method.is_in_browser:
         return
     can = (
         AuthMethod.OAUTH_BROWSER

@@ -105,9 +105,12 @@ async def enqueue_run(  # keyword options of one request
     """
     force_full = force_full or confirm_deletes is not None
     if source_connection.paused_reason in CREDENTIALS:
-        raise ConflictError(
-            "Cannot trigger sync: sync is paused. Update the connection's credentials"
+        what_to_do = (
+            "Give consent again (reinitiate-oauth)"
+            if source_connection.auth_method.is_in_browser
+            else "Update the connection's credentials"
         )
+        raise ConflictError(f"Cannot trigger sync: sync is paused. {what_to_do}")
     open_job = await jobs.open_job(connection, source_connection.id)
     if open_job is not None:
         raise _already(open_job.status)

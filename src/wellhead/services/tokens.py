@@ -16,7 +16,6 @@ from wellhead.domain.errors import CredentialsError, ErrorCategory
 from wellhead.domain.oauth import Grant, ended
 from wellhead.domain.ports import TokenProvider
 from wellhead.services import grants
-from wellhead.services.authentication import BROWSER
 from wellhead.services.grants import Kept
 from wellhead.services.parts import Parts
 from wellhead.sources.base import Source
@@ -112,7 +111,7 @@ def open_source(parts: Parts, about: SourceConnection, sealed: bytes | None) -> 
     Raises pydantic.ValidationError, NotFoundError, and what reading a grant raises.
     """
     source = parts.sources.get(about.short_name)
-    if about.auth_method not in BROWSER:
+    if not about.auth_method.is_in_browser:
         secrets = parts.cipher.decrypt(sealed) if sealed is not None else {}
         return source.create(about.config, secrets)
     kept = grants.unseal(parts.cipher, sealed)

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from wellhead.api.deps import PublicServices, Services, Tenant, reached_by
 from wellhead.api.pages import HEADERS
@@ -14,9 +14,7 @@ from wellhead.domain.errors import BadRequestError
 from wellhead.services import consents
 from wellhead.services.consents import Returned
 
-router = SlashRouter(
-    prefix="/source-connections", tags=["source-connections"], include_in_schema=False
-)
+router = SlashRouter(prefix="/source-connections", tags=["source-connections"])
 
 _ONCE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 """What these addresses hold is for one browser and for one time."""
@@ -28,10 +26,13 @@ _DONE = (
 
 
 class Claim(BaseModel):
-    claim_token: str
+    claim_token: str = Field(
+        description="As it was shown when consent was asked for.",
+        examples=["n1Yh6m3v0qQk8Vd2c9RzT5wXeL7uBsJf4aGpHiKoMtE"],
+    )
 
 
-@router.get("/callback")
+@router.get("/callback", include_in_schema=False)
 async def finish_consent(
     parts: PublicServices,
     state: str | None = None,
@@ -57,7 +58,7 @@ async def finish_consent(
     return RedirectResponse(back, status_code=303, headers=_ONCE)
 
 
-@router.get("/authorize/{code}")
+@router.get("/authorize/{code}", include_in_schema=False)
 async def follow_link(code: str, parts: PublicServices) -> Response:
     """Where a short link of ours leads to; the browser has no key."""
     page = await consents.follow_link(parts, code)
@@ -68,6 +69,7 @@ async def follow_link(code: str, parts: PublicServices) -> Response:
 async def verify_consent(
     source_connection_id: UUID, body: Claim, parts: Services, tenant: Tenant
 ) -> SourceConnection:
+    """Start the first sync of a connection whose owner has given consent."""
     return SourceConnection.of(
         await consents.verify(parts, tenant, source_connection_id, body.claim_token)
     )
@@ -77,6 +79,10 @@ async def verify_consent(
 async def ask_consent_again(
     source_connection_id: UUID, parts: Services, tenant: Tenant, request: Request
 ) -> SourceConnection:
+    """Ask the owner for consent again, in a browser: at `auth.auth_url`.
+
+    For a connection whose link was not used in time, or whose access has ended.
+    """
     return SourceConnection.of(
         await consents.ask_again(
             reached_by(request, parts), tenant, source_connection_id

@@ -8,17 +8,26 @@ from typing import Any
 def next_steps(
     server: Any, connection_id: str, url: str | None, data_dir: Path | None
 ) -> list[dict[str, str]]:
-    """Return why and how: deletes that are held, failures that can be tried again."""
+    """Return why and how: consent to give, deletes that are held, what has failed."""
     from wellhead.app.cli.server import CommandError, segment
 
     path = f"/source-connections/{segment(connection_id)}"
     try:
-        held = server.get(path).get("deletes_held")
+        found = server.get(path)
+        held = found.get("deletes_held")
         failures = server.page(f"{path}/failures", limit=1)
     except CommandError:  # advice is no reason to fail
         return []
     where = _where(url, data_dir)
     steps = []
+    is_unread = found.get("status") in ("pending_auth", "needs_reauth")
+    if is_unread and found["auth"]["method"] in ("oauth_browser", "oauth_byoc"):
+        steps.append(
+            {
+                "why": "Its owner has to give consent in a browser. For a link:",
+                "command": f"wellhead connections authorize {connection_id}{where}",
+            }
+        )
     if held:
         count = held["count"]
         steps.append(
