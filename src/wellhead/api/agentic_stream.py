@@ -36,6 +36,11 @@ class Errand:
         self._task = task
         return task
 
+    async def wait(self, seconds: float) -> None:
+        """Return when the task is over, or after so long."""
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=seconds)
+
     async def end(self) -> None:
         if self._task is not None:
             self._task.cancel()

@@ -1,7 +1,11 @@
 """The HTTP application, made from the parts it serves."""
 
+from functools import partial
+
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
+from starlette.responses import Response
+from starlette.types import Scope
 
 from wellhead import __version__
 from wellhead.api.around.bounds import Bounds
@@ -10,6 +14,7 @@ from wellhead.api.around.origins import Origins
 from wellhead.api.around.rates import RateLimits
 from wellhead.api.around.requests import Requests
 from wellhead.api.auth import KeyRing
+from wellhead.api.console.application import MOUNTED_AT, ConsoleApp
 from wellhead.api.errors import answer_errors, answer_unexpected
 from wellhead.api.openapi import TITLE, describe, name_operation
 from wellhead.api.pages import add_pages
@@ -74,9 +79,10 @@ def create_app(parts: Parts, *, auth: bool, rate_limit: int = 0) -> FastAPI:
     app.state.progress_pace = Pace()
     app.state.key_ring = KeyRing(parts, is_required=auth)
     app.state.rate_limits = RateLimits(rate_limit) if rate_limit else None
+    console = ConsoleApp(parts, app.state.progress, auth=auth)
     # from the inside to the outside
     app.add_middleware(OneSlash)
-    app.add_middleware(Bounds, unexpected=answer_unexpected)
+    app.add_middleware(Bounds, unexpected=partial(_answer_unexpected, console))
     app.add_middleware(Origins)
     app.add_middleware(Heads)
     app.add_middleware(Requests)
@@ -106,4 +112,11 @@ def create_app(parts: Parts, *, auth: bool, rate_limit: int = 0) -> FastAPI:
         connect,
     ):
         app.include_router(routes.router)
+    app.mount(MOUNTED_AT, console)
     return app
+
+
+def _answer_unexpected(console: ConsoleApp, scope: Scope, error: Exception) -> Response:
+    if console.is_asked(scope):
+        return console.answer_unexpected(scope, error)
+    return answer_unexpected(scope, error)

@@ -8,8 +8,8 @@ import json
 from html import escape
 from typing import Any
 
-from fastapi import FastAPI
-from fastapi.responses import HTMLResponse
+from fastapi import FastAPI, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from wellhead.api.examples import REF, Schema, resolve
 from wellhead.api.openapi import SUMMARY, TITLE, operations
@@ -37,7 +37,10 @@ def add_pages(app: FastAPI) -> None:
     """Serve the pages; none of them is in the document."""
     made: list[str] = []
 
-    async def door() -> HTMLResponse:
+    async def door(request: Request) -> Response:
+        if "text/html" in request.headers.get("accept", ""):
+            # a browser; relative, so that a proxy may serve all this under a path
+            return RedirectResponse("console", status_code=303)
         return _answer(_page(_door(app.version)))
 
     async def docs() -> HTMLResponse:
@@ -66,6 +69,7 @@ def _page(body: str) -> str:
 def _door(version: str) -> str:
     return (
         f"<h1>{TITLE} {escape(version)}</h1><p>{escape(SUMMARY)}</p>"
+        '<p><a href="console">The console</a>, for people</p>'
         '<p><a href="docs">What can be asked</a>, and the same for programs: '
         '<a href="openapi.json">openapi.json</a></p>'
     )

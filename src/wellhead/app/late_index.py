@@ -74,6 +74,9 @@ class LateIndex:
     async def forget_states(self, collection_id: UUID, before: int) -> bool:
         return await (await self._opened()).forget_states(collection_id, before)
 
+    async def disk_bytes(self, collection_id: UUID) -> int:
+        return await (await self._opened()).disk_bytes(collection_id)
+
     async def drop(self, collection_id: UUID) -> None:
         await (await self._opened()).drop(collection_id)
 

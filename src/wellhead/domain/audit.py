@@ -57,6 +57,7 @@ class Action(StrEnum):
     KEY_ROTATED = "api_key.rotated"
     KEY_REVOKED = "api_key.revoked"
     SESSION_CREATED = "connect_session.created"
+    CONSOLE_SIGNED_IN = "console.signed_in"
     ORGANIZATION_CREATED = "organization.created"
     ORGANIZATION_CHANGED = "organization.changed"
     SUBSCRIPTION_CREATED = "subscription.created"

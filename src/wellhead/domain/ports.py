@@ -146,6 +146,10 @@ class Index(Protocol):
         """Drop states that no reader needs; True if none before this one is left."""
         ...
 
+    async def disk_bytes(self, collection_id: UUID) -> int:
+        """Return how much disk the collection's table takes, 0 without one."""
+        ...
+
     async def drop(self, collection_id: UUID) -> None:
         """Remove the collection's table; absent is fine."""
         ...

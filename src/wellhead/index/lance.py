@@ -26,6 +26,7 @@ from wellhead.index.lance_audit import (
     windows,
 )
 from wellhead.index.lance_files import (
+    bytes_of,
     durable,
     exclusive,
     give_back_memory,
@@ -217,6 +218,9 @@ class LanceIndex:
                 return True
             async with durable(self._folder(collection_id)):
                 return await forget_table_states(table, self._upkeep, before)
+
+    async def disk_bytes(self, collection_id: UUID) -> int:
+        return await asyncio.to_thread(bytes_of, self._folder(collection_id))
 
     async def drop(self, collection_id: UUID) -> None:
         await self._connection.drop_table(collection_id.hex, ignore_missing=True)

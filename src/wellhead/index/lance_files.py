@@ -47,6 +47,16 @@ async def exclusive(lock: Path) -> AsyncIterator[None]:
         os.close(descriptor)
 
 
+def bytes_of(folder: Path) -> int:
+    """Return what the files of a folder hold; those that go meanwhile hold nothing."""
+    found = 0
+    for file in folder.rglob("*"):
+        with suppress(OSError):
+            if not file.is_dir():
+                found += file.stat().st_size
+    return found
+
+
 def is_disk_full(error: Exception) -> bool:
     """Tell by number, or by Lance's message, which ends with the system's."""
     if isinstance(error, OSError) and error.errno in _FULL:

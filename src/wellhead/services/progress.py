@@ -85,6 +85,11 @@ class ProgressFeed:
         """How many look on."""
         return sum(map(len, self._followers.values()))
 
+    @property
+    def is_closed(self) -> bool:
+        """Tell whether the server is about to end: streams are to end by themselves."""
+        return self._is_closed
+
     def close(self) -> None:
         """Let every follower go, also those who come later."""
         self._is_closed = True

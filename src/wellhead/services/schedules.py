@@ -101,6 +101,17 @@ def shown_next_run(cron: str | None, *, after: datetime) -> datetime | None:
         return None  # told when it is due
 
 
+def next_runs(cron: str | None, *, after: datetime, most: int = 5) -> list[datetime]:
+    """Return the moments that the cron names next, in order; none if it names none."""
+    found: list[datetime] = []
+    while len(found) < most:
+        moment = shown_next_run(cron, after=found[-1] if found else after)
+        if moment is None:
+            break
+        found.append(moment)
+    return found
+
+
 def first_moments(
     source: type[Source],
     cron: str | None,

@@ -26,6 +26,8 @@ class FieldInfoRecord:
     items_type: str | None = None
     is_secret: bool = False
     enum_values: tuple[str, ...] | None = None
+    default: Any = None
+    """What is meant where nothing is given, for forms to begin with."""
 
 
 def fields_of(model: type[Config]) -> list[FieldInfoRecord]:
@@ -50,6 +52,7 @@ def _field(name: str, part: dict[str, Any], *, is_required: bool) -> FieldInfoRe
         items_type=_items_type(part) if kind == "array" else None,
         is_secret=bool(part.get("is_secret", False)),
         enum_values=tuple(map(str, values)) if values else None,
+        default=part.get("default"),
     )
 
 
