@@ -91,8 +91,24 @@ lint: setup-dev
 
 # e2e tests kill processes and watch clocks, so they run by themselves
 test: setup-dev clients lint
-	$(PY) -m pytest tests -q -n $(PYTEST_WORKERS) --dist worksteal --ignore=tests/e2e --durations=20
+	$(PY) -m pytest tests -q -n $(PYTEST_WORKERS) --dist worksteal --ignore=tests/e2e \
+	  --ignore=tests/browser --durations=20
 	$(PY) -m pytest tests/e2e -q -n $(PYTEST_WORKERS) --dist loadfile --durations=20
+
+# the console in a real browser: needs Chromium as /usr/bin/chromium, and npm
+.venv-browser/.npm: tests/browser/package.json tests/browser/package-lock.json
+	@mkdir -p .venv-browser && cp tests/browser/package.json tests/browser/package-lock.json \
+	  .venv-browser/ && npm ci --prefix .venv-browser --ignore-scripts --no-audit --no-fund \
+	  --loglevel=error && touch $@
+
+.PHONY: test-browser screenshots
+test-browser: setup-dev .venv-browser/.npm
+	$(PY) -m pytest tests/browser -q --durations=10
+
+# every page, light and dark, wide and narrow
+SHOTS ?= .screenshots
+screenshots: setup-dev
+	$(PY) -m tests.browser.screenshots $(SHOTS)
 
 fix: setup-dev
 	$(PY) -m ruff check --fix $(CODE)
@@ -146,8 +162,8 @@ lock:
 	for one in $(BENCH_PEERS); do (cd bench/peers && \
 	  $(subst pyproject.toml --group build,$$one.in,$(LOCK)) --output-file $$one.lock \
 	  ) || exit 1; done
-	cd tests/clients && npm install --package-lock-only --ignore-scripts \
-	  --omit-lockfile-registry-resolved
+	for one in clients browser; do (cd tests/$$one && npm install --package-lock-only \
+	  --ignore-scripts --omit-lockfile-registry-resolved) || exit 1; done
 
 clean:
-	rm -rf .venv .venv-clients .venv-bench-* .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-clients .venv-browser .venv-bench-* .screenshots .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

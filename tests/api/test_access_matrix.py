@@ -21,6 +21,7 @@ from wellhead.services.parts import Parts
 
 PUBLIC = {
     "/",
+    "/console",
     "/docs",
     "/openapi.json",
     "/health",

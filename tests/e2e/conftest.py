@@ -134,7 +134,7 @@ class Program:
         shutil.rmtree(self.data_dir, ignore_errors=True)
 
 
-def _program(disk: Path) -> Iterator[Program]:
+def programs(disk: Path) -> Iterator[Program]:
     folder = Path(tempfile.mkdtemp(prefix="wellhead-program-", dir=disk))
     folder.chmod(0o711)  # under root the database's own user passes through
     program = Program(folder)
@@ -146,13 +146,13 @@ def _program(disk: Path) -> Iterator[Program]:
 
 @pytest.fixture
 def program(quick_disk: Path) -> Iterator[Program]:
-    yield from _program(quick_disk)
+    yield from programs(quick_disk)
 
 
 @pytest.fixture(scope="module")
 def served_to_clients(quick_disk: Path) -> Iterator[Program]:
     """One server for programs of others, which may have webhooks on this machine."""
-    for program in _program(quick_disk):
+    for program in programs(quick_disk):
         program.more["WELLHEAD_WEBHOOKS_ALLOW_PRIVATE"] = "true"
         program.serve()
         yield program
@@ -161,6 +161,6 @@ def served_to_clients(quick_disk: Path) -> Iterator[Program]:
 @pytest.fixture(scope="module")
 def served_program(quick_disk: Path) -> Iterator[Program]:
     """One server for the tests of a module, which leave it running."""
-    for program in _program(quick_disk):
+    for program in programs(quick_disk):
         program.serve()
         yield program

@@ -4,7 +4,7 @@ from functools import partial
 
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import Scope
 
 from wellhead import __version__
@@ -112,8 +112,13 @@ def create_app(parts: Parts, *, auth: bool, rate_limit: int = 0) -> FastAPI:
         connect,
     ):
         app.include_router(routes.router)
+    app.add_api_route(MOUNTED_AT, _to_console, include_in_schema=False)
     app.mount(MOUNTED_AT, console)
     return app
+
+
+async def _to_console() -> Response:
+    return RedirectResponse(f"{MOUNTED_AT.removeprefix('/')}/", status_code=307)
 
 
 def _answer_unexpected(console: ConsoleApp, scope: Scope, error: Exception) -> Response:

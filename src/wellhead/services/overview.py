@@ -16,7 +16,7 @@ from wellhead.domain.jobs import FINAL, JobStatus
 from wellhead.services.parts import Parts
 from wellhead.store import overview as store
 
-MOST_NAMED = 12
+MOST_NAMED = 8
 MOST_OPEN = 100
 
 

@@ -48,6 +48,7 @@ class Templates:
         }
         environment.globals |= {
             "plural": words.plural,
+            "changes": words.changes,
             "relative": words.relative,
             "asset": assets.path,
             "mark": assets.mark,

@@ -7,7 +7,15 @@ from wellhead.domain.jobs import JobStatus
 
 NOTHING = "\N{EN DASH}"
 """Stands where there is no number."""
+MINUS = "\N{MINUS SIGN}"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
+_SPANS = (
+    (365 * _DAY, "year"),
+    (30 * _DAY, "month"),
+    (_DAY, "day"),
+    (_HOUR, "hour"),
+    (_MINUTE, "minute"),
+)
 _UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 _THOUSAND = 1000
 _SOON = 45
@@ -69,6 +77,13 @@ def short_count(number: float) -> str:
     return f"{number:,.0f}"
 
 
+def changes(inserted: int, updated: int, deleted: int) -> str:
+    """Say what a job changed in a few characters, with a sign for each kind."""
+    given = (("+", inserted), ("~", updated), (MINUS, deleted))
+    said = [f"{sign}{short_count(number)}" for sign, number in given if number]
+    return " ".join(said) or "no changes"
+
+
 def plural(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
@@ -106,7 +121,7 @@ def relative(moment: datetime, now: datetime) -> str:
     span = abs(seconds)
     if span < _SOON:
         return "just now" if seconds >= 0 else "in a moment"
-    for size, one in ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute")):
+    for size, one in _SPANS:
         if span >= size * 0.95:
             said = plural(max(1, round(span / size)), one)
             return f"{said} ago" if seconds > 0 else f"in {said}"

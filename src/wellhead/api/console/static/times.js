@@ -1,6 +1,6 @@
 // Moments in words that stay true: “3 minutes ago” becomes “4 minutes ago”.
 const EVERY = 1000;
-const SIZES = [["day", 86400], ["hour", 3600], ["minute", 60]];
+const SIZES = [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60]];
 
 export function keepTime() {
   refreshTimes();

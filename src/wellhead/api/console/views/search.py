@@ -22,6 +22,11 @@ LIMITS = (10, 25, 50, 100)
 LONGEST_QUERY = 2_000
 _TERM = re.compile(r"\w{2,}", re.UNICODE)
 _MOST_TERMS = 32
+_LITTLE = frozenset(
+    "a an and are as at be by do does did for from has have how in is it its of on"  # noqa: SIM905  # one word a line would be harder to read
+    " or that the this to was we were what when where which who why will with you".split()
+)
+"""Words that say nothing by themselves: marking them would hide the others."""
 _SHOWN_CHARACTERS = 700
 _BEFORE_MATCH = 120
 _FILTERS = (
@@ -142,7 +147,8 @@ async def _results(
 
 def passages(results: Sequence[SearchResult], query: str) -> list[Passage]:
     """Mark the words of the question in each passage."""
-    terms = list(dict.fromkeys(one.lower() for one in _TERM.findall(query)))
+    said = dict.fromkeys(one.lower() for one in _TERM.findall(query))
+    terms = [one for one in said if one not in _LITTLE] or list(said)
     pattern = (
         re.compile(
             "|".join(rf"\b{re.escape(one)}" for one in terms[:_MOST_TERMS]), re.I
