@@ -46,6 +46,7 @@ ON_SERVERS = {
     "s3": "tests/sources/test_files.py",
     "gcs": "tests/sources/test_files.py",
     "azure_blob": "tests/sources/test_files.py",
+    "webdav": "tests/sources/test_files.py",
 }
 SOURCES = sorted(set(Registry.load(include_demo=True).by_name) - set(ON_SERVERS))
 

@@ -26,6 +26,7 @@ class Store:
     put_at: Callable[[str, bytes], None]
     delete_at: Callable[[str], None]
     folder: str = ""
+    is_below: bool = False  # ids begin below the test's folder
     root: Callable[[str], dict[str, Any]] = field(
         default=lambda folder: {"prefixes": [folder]}
     )
@@ -34,6 +35,11 @@ class Store:
         folder = f"test-{uuid4().hex[:12]}"
         config = {**self.config, **self.root(folder)}
         return replace(self, folder=f"{folder}/", config=config)
+
+    @property
+    def before(self) -> str:
+        """What ids begin with."""
+        return "" if self.is_below else self.folder
 
     def put(self, path: str, content: str) -> None:
         self.put_at(self.folder + path, content.encode())

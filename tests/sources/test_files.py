@@ -22,8 +22,12 @@ from wellhead.sources.conformance import CHECKS
 from wellhead.sources.downloads import Downloads
 from wellhead.sources.registry import Registry
 
-ALL = ("s3", "gcs", "azure_blob")
-STRICT = ("s3", "azure_blob")  # fake-gcs-server checks neither keys nor buckets
+ALL = ("s3", "gcs", "azure_blob", "webdav")
+STRICT = (
+    "s3",
+    "azure_blob",
+    "webdav",
+)  # fake-gcs-server checks neither keys nor buckets
 FILES = ("README.md", "docs/a b.md", "docs/deep/c.txt", "docs/ü 100%.md", "src/flow.py")
 
 
@@ -66,7 +70,7 @@ async def read(one: Source, items: list[Item] | None = None) -> list[Item]:
 
 def entities(store: Store, items: list[Item]) -> dict[str, Entity]:
     found = [item.entity for item in items if isinstance(item, Upsert)]
-    return {entity.source_id.removeprefix(store.folder): entity for entity in found}
+    return {entity.source_id.removeprefix(store.before): entity for entity in found}
 
 
 @pytest.mark.parametrize("check", CHECKS)
@@ -101,7 +105,7 @@ async def test_files_are_added_changed_and_deleted_between_two_jobs(
     assert (counts.inserted, counts.updated, counts.deleted) == (1, 1, 1)
     assert sorted(opened) == ["README.md", "new.md"]
     shown = await bench.world()
-    texts = {key.removeprefix(store.folder): text for key, text in shown.items()}
+    texts = {key.removeprefix(store.before): text for key, text in shown.items()}
     assert "docs/a b.md" not in texts
     assert texts["README.md"] == "content that is other"
     assert texts["docs/ü 100%.md"] == "content of docs/ü 100%.md"
@@ -119,7 +123,7 @@ async def test_patterns_and_sizes_choose(store: Store) -> None:
     }
     [failure] = [item for item in items if isinstance(item, Failure)]
     assert failure.failure_class is FailureClass.PERMANENT
-    assert failure.ref == Ref("File", f"{store.folder}large.txt")
+    assert failure.ref == Ref("File", f"{store.before}large.txt")
 
 
 async def test_a_file_says_where_it_is(still: Store) -> None:

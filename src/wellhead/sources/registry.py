@@ -17,6 +17,7 @@ BUILT_IN: tuple[str, ...] = (
     "s3:S3Source",
     "gcs:GCSSource",
     "azure_blob:AzureBlobSource",
+    "webdav.source:WebDAVSource",
     "timed:TimedSource",
     "stub:StubSource",
     "incremental_stub:IncrementalStubSource",

@@ -1,0 +1,59 @@
+"""Servers with folders that run here: WsgiDAV."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.servers.line import line_to
+from tests.servers.process import PROGRAMS, free_port, running
+from tests.servers.store import Store
+
+Require = Callable[[str | Path], str]
+LOGIN = {"username": "ada", "password": "s3cret-of-ada"}
+
+
+@pytest.fixture(scope="session")
+def webdav(
+    require: Require, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Store]:
+    port, folder = free_port(), tmp_path_factory.mktemp("webdav")
+    root = folder / "files"
+    root.mkdir()
+    users = {LOGIN["username"]: {"password": LOGIN["password"]}}
+    settings = {
+        "host": "127.0.0.1",
+        "port": port,
+        "server": "cheroot",
+        "provider_mapping": {"/": str(root)},
+        "http_authenticator": {"domain_controller": None},
+        "simple_dc": {"user_mapping": {"*": users}},
+    }
+    (folder / "dav.json").write_text(json.dumps(settings))
+    command = [require(PROGRAMS / "wsgidav"), "-c", "dav.json"]
+    with running(command, port, folder), line_to(port) as line:
+        here = f"http://127.0.0.1:{line.port}"
+        yield Store(
+            short_name="webdav",
+            config={"url": here},
+            secrets=LOGIN,
+            wrong={**LOGIN, "password": "wrong-s3cret"},
+            missing={"url": f"{here}/no-such-folder"},
+            told="refused the credentials: 401",
+            line=line,
+            root=lambda one: {"url": f"{here}/{one}"},
+            is_below=True,
+            **_on_disk(root),
+        )
+
+
+def _on_disk(root: Path) -> dict[str, Any]:
+    """Change the files behind the server's back, as its other users do."""
+
+    def put(path: str, content: bytes) -> None:
+        target = root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+
+    return {"put_at": put, "delete_at": lambda path: (root / path).unlink()}
