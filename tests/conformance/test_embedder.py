@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -15,11 +15,14 @@ import numpy as np
 import pytest
 import pytest_asyncio
 from numpy.typing import NDArray
+from tests.scripted_embedder import DIMENSION, KEY, embedding
 
 from wellhead.domain.errors import RetryableError, StartError
 from wellhead.domain.ports import Embedder
 from wellhead.embed.minilm import MiniLmEmbedder
+from wellhead.embed.names import PROVIDERS, RemoteModel
 from wellhead.embed.null import NullEmbedder
+from wellhead.embed.remote import Access, RemoteEmbedder
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 needs_model = pytest.mark.skipif(
@@ -28,19 +31,25 @@ needs_model = pytest.mark.skipif(
 DEADLINE_SECONDS = 60
 
 
-def make(name: str) -> Embedder:
-    return NullEmbedder() if name == "null" else MiniLmEmbedder(processes=2)
+NAMES = ["null", pytest.param("minilm", marks=needs_model), *PROVIDERS]
 
 
-@pytest_asyncio.fixture(
-    params=["null", pytest.param("minilm", marks=needs_model)],
-    scope="module",
-    loop_scope="module",
-)
+async def make(name: str, stack: AsyncExitStack) -> Embedder:
+    if name == "null":
+        return NullEmbedder()
+    if name == "minilm":
+        return MiniLmEmbedder(processes=2)
+    server = await stack.enter_async_context(embedding())
+    access = Access(url=server.base(name), key=KEY, texts=7)
+    return RemoteEmbedder(RemoteModel(name, "m-1", DIMENSION), access)
+
+
+@pytest_asyncio.fixture(params=NAMES, scope="module", loop_scope="module")
 async def embedder(request: pytest.FixtureRequest) -> AsyncIterator[Embedder]:
-    embedder = make(request.param)
-    yield embedder
-    await embedder.close()
+    async with AsyncExitStack() as stack:
+        embedder = await make(request.param, stack)
+        yield embedder
+        await embedder.close()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -123,13 +132,14 @@ async def test_concurrent_calls_do_not_mix(embedder: Embedder) -> None:
         assert np.array_equal(got, await rows(embedder, texts))
 
 
-@pytest.mark.parametrize("name", ["null", pytest.param("minilm", marks=needs_model)])
+@pytest.mark.parametrize("name", NAMES)
 async def test_closing_twice_is_fine(name: str) -> None:
-    embedder = make(name)
-    await embedder.embed(["something"])
+    async with AsyncExitStack() as stack:
+        embedder = await make(name, stack)
+        await embedder.embed(["something"])
 
-    await embedder.close()
-    await embedder.close()
+        await embedder.close()
+        await embedder.close()
 
 
 @needs_model

@@ -11,12 +11,13 @@ import psycopg
 from pydantic import SecretStr
 
 from wellhead.app import logs
+from wellhead.app.embedders import choose_embedder
 from wellhead.app.home import Home
 from wellhead.app.local import database
 from wellhead.app.processes import database_url
 from wellhead.app.search_probe import searches
 from wellhead.app.settings import Settings, variable
-from wellhead.app.wiring import choose_embedder, open_parts
+from wellhead.app.wiring import open_parts
 from wellhead.domain.errors import StartError, WellheadError
 from wellhead.index.lance_manifest import missing_files
 from wellhead.sources.registry import Registry
@@ -127,7 +128,7 @@ def _index(settings: Settings) -> str:
 
 
 async def _embedder(settings: Settings) -> str:
-    embedder = choose_embedder(settings.embedder)
+    embedder = choose_embedder(settings)
     try:
         vector = await embedder.embed_query("is anybody there?")
     finally:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from wellhead.domain.errors import StartError
+from wellhead.embed import names as embedders
 from wellhead.llm.names import model_names
 from wellhead.rerank.names import provider_and_model
 
 PREFIX = "WELLHEAD_"
-EMBEDDERS = ("minilm", "null")
 
 
 class AuthMode(StrEnum):
@@ -45,7 +44,48 @@ class Settings(BaseSettings):
     )
     embedder: str = Field(
         default="minilm",
-        description="What makes vectors: 'minilm' or 'null' (tests, benchmarks).",
+        description="What makes vectors: 'minilm', 'null' (tests, benchmarks), or a "
+        "provider's model: openai:MODEL, mistral:MODEL, ollama:MODEL, cohere:MODEL or "
+        "voyage:MODEL.",
+    )
+    embedder_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]",
+        description="The base URL of the embedder, if it is not asked at its provider "
+        "(it often ends in /v1).",
+    )
+    embedder_api_key: SecretStr | None = Field(
+        default=None, description="The embedder's key."
+    )
+    embedder_dimension: int | None = Field(
+        default=None,
+        ge=1,
+        le=16_000,
+        description="The length of the embedder's vectors; models that can make "
+        "shorter ones are asked to.",
+    )
+    embedder_passage_characters: int = Field(
+        default=1_200,
+        ge=200,
+        le=6_000,
+        description="The longest passage that a remote embedder is given.",
+    )
+    embedder_texts: int = Field(
+        default=64, ge=1, description="Texts in one request to a remote embedder."
+    )
+    embedder_concurrency: int = Field(
+        default=4,
+        ge=1,
+        description="Requests that one process makes to a remote embedder at a time.",
+    )
+    embedder_requests_per_minute: int = Field(
+        default=0,
+        ge=0,
+        description="Requests that one process makes to a remote embedder in a minute; "
+        "0: any.",
+    )
+    embedder_seconds: float = Field(
+        default=30, gt=0, description="How long one answer of a remote embedder takes."
     )
     llm: str = Field(
         default="",
@@ -172,8 +212,7 @@ class Settings(BaseSettings):
     @field_validator("embedder")
     @classmethod
     def _known_embedder(cls, name: str) -> str:
-        if name not in EMBEDDERS:
-            raise ValueError(f"there is no '{name}', choose one of {_list(EMBEDDERS)}")
+        embedders.provider_and_model(name)
         return name
 
     @field_validator("llm")
@@ -217,14 +256,10 @@ class Settings(BaseSettings):
     def secrets(self) -> list[str]:
         """What must not be shown anywhere."""
         found = (
-            *(self.database_url, self.secret_key, self.api_key),
+            *(self.database_url, self.secret_key, self.api_key, self.embedder_api_key),
             *(self.openai_api_key, self.anthropic_api_key, self.reranker_api_key),
         )
         return [one.get_secret_value() for one in found if one is not None]
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names)
 
 
 def load(**options: Any) -> Settings:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import structlog
 from pydantic import SecretStr
 
+from wellhead.app.embedders import refuse_useless_embedder
 from wellhead.app.home import Home, Served
 from wellhead.app.postgres import EmbeddedPostgres
 from wellhead.app.processes import CANNOT_START, GRACE_SECONDS
@@ -55,6 +56,7 @@ async def serve(
     """
     home = Home(settings.data_dir)
     home.prepare()
+    await refuse_useless_embedder(settings)
     with ExitStack() as stack:
         lock = stack.enter_context(home.locked())
         listener = stack.enter_context(listen(settings.host, settings.port))

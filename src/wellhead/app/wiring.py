@@ -9,14 +9,14 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+from wellhead.app.embedders import choose_embedder
 from wellhead.app.home import Home
 from wellhead.app.late_index import LateIndex
 from wellhead.app.local import secret_keys
 from wellhead.app.models import choose_language_model, choose_reranker
 from wellhead.app.oauth_clients import read_oauth
-from wellhead.app.settings import EMBEDDERS, Settings
-from wellhead.domain.errors import StartError
-from wellhead.domain.ports import Embedder, Index
+from wellhead.app.settings import Settings
+from wellhead.domain.ports import Index
 from wellhead.domain.webhooks import WebhookPolicy
 from wellhead.engine.procrastinate import JobEngine
 from wellhead.services.parts import Limits, Parts
@@ -57,7 +57,7 @@ async def open_parts(
         stack.push_async_callback(engine.close)
         index = LateIndex(partial(open_index, home.index, index_cache_bytes))
         stack.push_async_callback(index.close)
-        embedder = choose_embedder(settings.embedder, processes=embed_processes)
+        embedder = choose_embedder(settings, processes=embed_processes)
         stack.push_async_callback(embedder.close)
         language_model = choose_language_model(settings)
         if language_model is not None:
@@ -98,24 +98,6 @@ async def open_index(root: Path, cache_bytes: int) -> Index:
     from wellhead.index.lance import LanceIndex
 
     return await LanceIndex.open(root, cache_bytes=cache_bytes)
-
-
-def choose_embedder(name: str, *, processes: int = 1) -> Embedder:
-    """Return the embedder of this name. Raises StartError, listing the choices."""
-    match name:
-        case "minilm":
-            from wellhead.embed.minilm import MiniLmEmbedder
-
-            return MiniLmEmbedder(processes)
-        case "null":
-            from wellhead.embed.null import NullEmbedder  # loads NumPy
-
-            return NullEmbedder()
-        case _:
-            raise StartError(
-                f"there is no embedder '{name}': set WELLHEAD_EMBEDDER to one of "
-                f"{', '.join(EMBEDDERS)}"
-            )
 
 
 def open_cipher(settings: Settings) -> Cipher:

@@ -8,6 +8,7 @@ WellheadError
 ├── SyncError                 decides what a running job does
 │   ├── RetryableError        try the same thing again, after a wait
 │   ├── EntityError           this entity alone fails; the job goes on
+│   │   └── RefusedTextsError  some texts of a call have no vector, others do
 │   ├── CredentialsError      the job fails, the connection pauses
 │   ├── ConfigError           the job fails, the connection pauses
 │   ├── CursorInvalidError    the job starts again as a full one
@@ -121,6 +122,26 @@ class EntityError(SyncError):
         super().__init__(message)
         self.stage = stage
         self.failure_class = failure_class
+
+
+class RefusedTextsError(EntityError):
+    """Some texts of a call have no vector: those at the places `refused`.
+
+    `vectors` has a row for each text, which means nothing at those places, so that
+    the other texts need not be embedded again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        failure_class: FailureClass,
+        refused: frozenset[int],
+        vectors: memoryview,
+    ) -> None:
+        super().__init__(message, stage=FailureStage.EMBED, failure_class=failure_class)
+        self.refused = refused
+        self.vectors = vectors
 
 
 class ErrorCategory(StrEnum):

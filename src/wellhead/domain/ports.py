@@ -33,7 +33,12 @@ class TokenProvider(Protocol):
 
 
 class Embedder(Protocol):
-    """Texts in, unit vectors out. Raises RetryableError or EntityError."""
+    """Texts in, unit vectors out. Raises RetryableError, EntityError or JobError.
+
+    RefusedTextsError names the texts that have no vector and brings the others'.
+    JobError is for what no text is to blame for: a key that is refused, a server that
+    stays away.
+    """
 
     @property
     def name(self) -> str:

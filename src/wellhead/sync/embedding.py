@@ -7,7 +7,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import stamina
 
-from wellhead.domain.errors import FailureStage, RetryableError
+from wellhead.domain.errors import (
+    EntityError,
+    FailureStage,
+    RefusedTextsError,
+    RetryableError,
+)
 from wellhead.sync.batch import PART_CHUNKS, Part
 from wellhead.sync.chunk import embedding_texts
 from wellhead.sync.failing import transient
@@ -17,6 +22,8 @@ from wellhead.sync.run import Matrix, Run, matrix
 TRIES = 3
 TEXTS = 256
 """So many in one call: each answer of the embedder is progress."""
+MOST_REFUSED = 10_000
+"""More are not remembered: a job with so many fails anyway."""
 
 
 async def vectors_of(run: Run, parts: Sequence[Part]) -> Matrix:
@@ -42,8 +49,8 @@ async def vectors_of(run: Run, parts: Sequence[Part]) -> Matrix:
         else:
             missing[digest] = position
     if missing:
-        made = await _embed(run, _texts(parts, missing.values()))
-        run.vectors.put([*missing], made)
+        _refuse_known(run, missing)
+        made = await _embed(run, [*missing], _texts(parts, missing.values()))
         rows[[*missing.values()]] = made
         rows[[*repeated]] = rows[[*repeated.values()]]
     return rows
@@ -79,13 +86,38 @@ def _texts(parts: Sequence[Part], positions: Iterable[int]) -> list[str]:
     return [texts[position] for position in positions]
 
 
-async def _embed(run: Run, texts: Sequence[str]) -> Matrix:
+def _refuse_known(run: Run, hashes: Iterable[bytes]) -> None:
+    """Do not ask for what was refused a moment ago: each text is paid once."""
+    for digest in hashes:
+        if digest in run.refused:
+            raise run.refused[digest]
+
+
+async def _embed(run: Run, hashes: list[bytes], texts: Sequence[str]) -> Matrix:
     made = np.empty((len(texts), run.tools.embedder.dimension), dtype=np.float32)
     began = time.monotonic()
     for start in range(0, len(texts), TEXTS):
-        made[start : start + TEXTS] = await _ask(run, texts[start : start + TEXTS])
+        some = hashes[start : start + TEXTS]
+        try:
+            rows = await _ask(run, texts[start : start + TEXTS])
+        except RefusedTextsError as error:
+            _remember(run, some, error)
+            raise
+        run.vectors.put(some, rows)
+        made[start : start + TEXTS] = rows
     run.pace.note(len(texts), time.monotonic() - began)
     return made
+
+
+def _remember(run: Run, hashes: Sequence[bytes], error: RefusedTextsError) -> None:
+    """Keep what the others were given, and which texts are to blame."""
+    rows = matrix(error.vectors, run.tools.embedder.dimension)
+    well = [place for place in range(len(hashes)) if place not in error.refused]
+    run.vectors.put([hashes[place] for place in well], rows[well])
+    told = EntityError(str(error), stage=error.stage, failure_class=error.failure_class)
+    if len(run.refused) > MOST_REFUSED:
+        run.refused.clear()
+    run.refused.update((hashes[place], told) for place in error.refused)
 
 
 async def _ask(run: Run, texts: Sequence[str]) -> Matrix:

@@ -117,6 +117,7 @@ async def _follow_wait(run: Run, writer: "_Writer", page: Page) -> None:
 
 async def _retry_all(run: Run, writer: "_Writer", *, job_only: bool) -> bool:
     """Retry what this job saw fail, or else what is due, however many these are."""
+    run.refused.clear()  # what was refused in passing gets another try
     after = b""
     while rows := await _due(run, job_only=job_only, after=after):
         after = rows[-1][0]

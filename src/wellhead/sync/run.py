@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from wellhead.domain.chunks import Vectors
+from wellhead.domain.errors import EntityError
 from wellhead.domain.items import Ref
 from wellhead.domain.jobs import SyncJob
 from wellhead.domain.ports import Clock, Embedder, Index
@@ -62,6 +63,8 @@ class Run:
     patience: EmbedderPatience = field(default_factory=EmbedderPatience)
     missed: dict[Ref, str] = field(default_factory=dict)
     """Entities that an id listing showed and the ledger does not know, with scope."""
+    refused: dict[bytes, EntityError] = field(default_factory=dict)
+    """Texts for which the embedder has no vector, by hash."""
 
     @property
     def fingerprint(self) -> str:
