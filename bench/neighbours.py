@@ -8,7 +8,9 @@ from uuid import uuid4
 
 import lancedb
 
-from wellhead.app.wiring import choose_embedder, open_index
+from wellhead.app.embedders import choose_embedder
+from wellhead.app.settings import load
+from wellhead.app.wiring import open_index
 from wellhead.domain.chunks import EntityChunks, text_hash
 from wellhead.domain.entities import entity_key
 from wellhead.domain.ports import Embedder
@@ -31,7 +33,7 @@ async def _measure(
     folder: Path, texts: Sequence[str], questions: Sequence[str]
 ) -> Probe:
     """Index the texts as the maintainer does, and ask with the questions' vectors."""
-    embedder = choose_embedder("minilm", processes=PROCESSES)
+    embedder = choose_embedder(load(embedder="minilm"), processes=PROCESSES)
     try:
         chunks = await _chunks(embedder, texts)
         queries = [Query(await embedder.embed_query(one), one) for one in questions]

@@ -94,7 +94,7 @@ class Product(task.Contender):
             strategy=Strategy.SEMANTIC,
             limit=task.TOP,
         )
-        found = await search(parts.reads, parts.index, parts.embedder, query)
+        found = await search(parts.reads, parts.index, parts.embedders, query)
         return [one.text for one in found]
 
     async def upkeep(self) -> None:

@@ -164,7 +164,7 @@ class Bench:
         return await search(
             self.parts.reads,
             self.parts.index,
-            self.parts.embedder,
+            self.parts.embedders,
             InstantQuery(
                 collection_id=self.collection_id,
                 query=query,

@@ -137,7 +137,7 @@ async def test_no_tool_shows_what_the_principal_may_not_see(
         means = Means(
             reads=wired.parts.reads,
             index=wired.parts.index,
-            embedder=wired.parts.embedder,
+            embedders=wired.parts.embedders,
             model=wired.parts.language_model,  # type: ignore[arg-type]
             clock=wired.parts.clock,
         )

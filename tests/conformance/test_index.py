@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from wellhead.domain.chunks import EntityChunks, Hit, Vectors, text_hash
-from wellhead.domain.entities import entity_key
+from wellhead.domain.entities import Breadcrumb, entity_key
 from wellhead.domain.ports import Index, Scope
 from wellhead.index.lance import LanceIndex
 from wellhead.index.lance_upkeep import Upkeep
@@ -96,6 +96,35 @@ def many(versions: Sequence[int], chunks: int) -> list[EntityChunks]:
     return [
         entity(v, [f"entity {v} part {i}" for i in range(chunks)]) for v in versions
     ]
+
+
+async def test_entities_are_read_as_they_were_appended(index: Index) -> None:
+    collection = uuid4()
+    moment = datetime(1969, 7, 20, 20, 17, 40, 123456, tzinfo=UTC)
+    whole = replace(
+        entity(3, ["one", "two", "three"]),
+        inserted_by=None,
+        created_at=moment,
+        breadcrumbs=(Breadcrumb("f", "Folder", "Folder"), Breadcrumb("g", "ü", "X")),
+    )
+    five, seven = entity(5, ["five"]), entity(7)
+    await index.append(collection, DIMENSION, [five, whole, seven])
+    await index.append(collection, DIMENSION, [five])  # it is there twice
+
+    found = await index.read_entities(collection, [5, 3, 9])
+    part = await index.read_entities(collection, [3], range(1, 3))
+
+    bare = [replace(one, vectors=memoryview(b"")) for one in (whole, five)]
+    assert found == bare
+    assert part == [
+        replace(
+            bare[0],
+            texts=["two", "three"],
+            text_hashes=bare[0].text_hashes[1:],
+            first_ordinal=1,
+        )
+    ]
+    assert await index.read_entities(uuid4(), [3]) == []
 
 
 async def stored(index: Index, collection: UUID) -> dict[int, int]:

@@ -75,7 +75,7 @@ async def orphan(bench: Bench, how: str) -> SyncJob:
         claimed = await _claim(mine.parts, job.id)
         assert claimed is not None
         async with bench.parts.db.begin() as connection:
-            await jobs.patch(connection, claimed[0].job, {"phase": "syncing"})
+            await jobs.patch(connection, claimed.claim.job, {"phase": "syncing"})
     if status == "cancelling":
         await mine.cancel(job)
     dead = await bench.scalar("SELECT max(id) FROM procrastinate_workers")

@@ -38,7 +38,7 @@ async def claim(bench: Bench, job_id: UUID) -> SyncJob:
     claimed = await _claim(bench.parts, job_id)
     if claimed is None:
         raise ConflictError("not to be had")
-    return claimed[0].job
+    return claimed.claim.job
 
 
 async def complete(bench: Bench, held: SyncJob) -> None:

@@ -163,9 +163,9 @@ def _write(settings: Settings, folder: Path, *, with_key: bool, tell: Tell) -> M
 def _write_ledger(
     url: str, home: Home, pinned: Path, folder: Path, *, tell: Tell
 ) -> _Moment:
-    def pin(collections: Sequence[UUID]) -> None:
+    def pin(tables: Sequence[UUID]) -> None:
         tell("pinning the index", 0, 0)
-        pin_tables(home.index, collections, pinned)
+        pin_tables(home.index, tables, pinned)
 
     tell("waiting for maintenance to pause", 0, 0)
     with ledger_copy.snapshot(url, pin=pin) as ledger:

@@ -40,6 +40,15 @@ class LateIndex:
         index = await self._opened()
         return await index.read_texts(collection_id, version, ordinals)
 
+    async def read_entities(
+        self,
+        collection_id: UUID,
+        versions: Sequence[int],
+        ordinals: range | None = None,
+    ) -> list[EntityChunks]:
+        index = await self._opened()
+        return await index.read_entities(collection_id, versions, ordinals)
+
     async def delete_versions(
         self, collection_id: UUID, versions: Sequence[int]
     ) -> int:

@@ -303,9 +303,10 @@ async def _settle(
     try:
         for at, one in enumerate(manifest.collections):
             tell("comparing", at, len(manifest.collections))
-            stored = [pair async for pair in index.versions(one.id)]
+            table_id = ledger_copy.table_of(connection, one.id)
+            stored = [pair async for pair in index.versions(table_id)]
             found = ledger_copy.compare(connection, one.id, stored)
-            await index.delete_versions(one.id, found.unknown)
+            await index.delete_versions(table_id, found.unknown)
             lost += found.lost
             unknown += len(found.unknown)
     finally:

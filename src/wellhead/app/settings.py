@@ -87,6 +87,15 @@ class Settings(BaseSettings):
     embedder_seconds: float = Field(
         default=30, gt=0, description="How long one answer of a remote embedder takes."
     )
+    former_embedder_url: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]",
+        description="The base URL of the embedder that was used before, until all its "
+        "vectors are made anew.",
+    )
+    former_embedder_api_key: SecretStr | None = Field(
+        default=None, description="The key of the embedder that was used before."
+    )
     llm: str = Field(
         default="",
         description="Language models for classic and agentic search, the first choice "
@@ -256,7 +265,8 @@ class Settings(BaseSettings):
     def secrets(self) -> list[str]:
         """What must not be shown anywhere."""
         found = (
-            *(self.database_url, self.secret_key, self.api_key, self.embedder_api_key),
+            *(self.database_url, self.secret_key, self.api_key),
+            *(self.embedder_api_key, self.former_embedder_api_key),
             *(self.openai_api_key, self.anthropic_api_key, self.reranker_api_key),
         )
         return [one.get_secret_value() for one in found if one is not None]

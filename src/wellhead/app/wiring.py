@@ -9,7 +9,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from wellhead.app.embedders import choose_embedder
+from wellhead.app.embedders import FormerEmbedders, choose_embedder
 from wellhead.app.home import Home
 from wellhead.app.late_index import LateIndex
 from wellhead.app.local import secret_keys
@@ -59,6 +59,8 @@ async def open_parts(
         stack.push_async_callback(index.close)
         embedder = choose_embedder(settings, processes=embed_processes)
         stack.push_async_callback(embedder.close)
+        former = FormerEmbedders(settings, processes=embed_processes)
+        stack.push_async_callback(former.close)
         language_model = choose_language_model(settings)
         if language_model is not None:
             stack.push_async_callback(language_model.close)
@@ -71,6 +73,7 @@ async def open_parts(
             engine=engine,
             index=index,
             embedder=embedder,
+            former=former.find,
             sources=Registry.load(include_demo=settings.enable_demo_sources),
             cipher=open_cipher(settings),
             clock=SystemClock(),

@@ -14,6 +14,7 @@ WellheadError
 │   ├── CursorInvalidError    the job starts again as a full one
 │   ├── FencedError           someone else owns the job: stop without a word
 │   └── JobError              the job fails with this reason
+│       └── EmbedderError     no text can be embedded, whichever it is
 └── StartError                the program cannot start; says what to do
 """
 
@@ -200,6 +201,10 @@ class JobError(SyncError):
     def __init__(self, message: str, *, category: ErrorCategory | None = None) -> None:
         super().__init__(message)
         self.category = category
+
+
+class EmbedderError(JobError):
+    """The embedder refuses the key, stays away, or is not what it was said to be."""
 
 
 class StartError(WellheadError):

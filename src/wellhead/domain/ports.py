@@ -33,11 +33,11 @@ class TokenProvider(Protocol):
 
 
 class Embedder(Protocol):
-    """Texts in, unit vectors out. Raises RetryableError, EntityError or JobError.
+    """Texts in, unit vectors out. Raises RetryableError, EntityError, EmbedderError.
 
     RefusedTextsError names the texts that have no vector and brings the others'.
-    JobError is for what no text is to blame for: a key that is refused, a server that
-    stays away.
+    EmbedderError is for what no text is to blame for: a key that is refused, a server
+    that stays away.
     """
 
     @property
@@ -103,6 +103,19 @@ class Index(Protocol):
         self, collection_id: UUID, version: int, ordinals: range
     ) -> Mapping[int, str]:
         """Return the texts of those chunks of a version that are stored, in order."""
+        ...
+
+    async def read_entities(
+        self,
+        collection_id: UUID,
+        versions: Sequence[int],
+        ordinals: range | None = None,
+    ) -> list[EntityChunks]:
+        """Return what is stored under these versions, ascending.
+
+        With `ordinals` of those chunks only. What is not whole ends at the first gap.
+        Without vectors and access lists: those are made anew, these are the ledger's.
+        """
         ...
 
     async def delete_versions(

@@ -17,8 +17,10 @@ class NullEmbedder:
     """Maps each text to a unit vector drawn by its hash; nearness means nothing."""
 
     name = "null"
-    dimension = DIMENSION
     chunk_characters = 700
+
+    def __init__(self, dimension: int = DIMENSION) -> None:
+        self.dimension = dimension
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
         digests = b"".join(
@@ -26,7 +28,7 @@ class NullEmbedder:
             for text in texts
         )
         picks = np.frombuffer(digests, dtype=np.uint8).reshape(-1, DIGEST_BYTES)
-        table = _table()
+        table = _table(self.dimension)
         rows: NDArray[np.float32] = table[0][picks[:, 0]]
         for position in range(1, DIGEST_BYTES):
             rows += table[position][picks[:, position]]
@@ -41,11 +43,11 @@ class NullEmbedder:
 
 
 @cache
-def _table() -> NDArray[np.float32]:
+def _table(dimension: int) -> NDArray[np.float32]:
     """One random row for each value of each byte; a text's vector is their sum."""
-    noise = shake_128(b"null").digest(DIGEST_BYTES * 256 * DIMENSION)
+    noise = shake_128(b"null").digest(DIGEST_BYTES * 256 * dimension)
     return (
         np.frombuffer(noise, dtype=np.int8)
         .astype(np.float32)
-        .reshape(DIGEST_BYTES, 256, DIMENSION)
+        .reshape(DIGEST_BYTES, 256, dimension)
     )

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from wellhead.domain.chunks import Vectors
 from wellhead.domain.errors import (
+    EmbedderError,
     FailureClass,
-    JobError,
     RefusedTextsError,
     RetryableError,
 )
@@ -85,7 +85,7 @@ class _RefusedError(Exception):
 class RemoteEmbedder:
     """Implements the Embedder port by requests of many texts, several at a time.
 
-    Raises JobError where the operator has to act, or the server stays away.
+    Raises EmbedderError where the operator has to act, or the server stays away.
     """
 
     def __init__(self, model: RemoteModel, access: Access) -> None:
@@ -185,11 +185,11 @@ class RemoteEmbedder:
                             ) from error
                         raise
         except _TroubleError as error:
-            raise JobError(
+            raise EmbedderError(
                 f"the embedder stays away: {error}. What was committed stays; run "
                 "again when it is back"
             ) from error
-        raise JobError(f"{self.name} was never asked")
+        raise EmbedderError(f"{self.name} was never asked")
 
     async def _answers_others(self) -> bool:
         try:
@@ -231,7 +231,7 @@ class RemoteEmbedder:
         found = {len(row) for row in rows} - {self.dimension}
         if len(found) == 1:
             [other] = found
-            raise JobError(
+            raise EmbedderError(
                 f"{self.name} answers with vectors of {other} numbers, "
                 f"{self.dimension} were expected: set WELLHEAD_EMBEDDER_DIMENSION to "
                 f"{other}, or choose another model"
@@ -245,10 +245,10 @@ class RemoteEmbedder:
         if status in _BUSY or status >= _SERVER:
             return _TroubleError(said, after=_asked_wait(response), status=status)
         if status in (401, 403):
-            return JobError(
+            return EmbedderError(
                 f"{said}: it refuses the key, see WELLHEAD_EMBEDDER_API_KEY"
             )
-        return JobError(
+        return EmbedderError(
             f"{said}: see WELLHEAD_EMBEDDER (does it have this model?) and "
             "WELLHEAD_EMBEDDER_URL"
         )

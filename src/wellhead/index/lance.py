@@ -12,7 +12,6 @@ from uuid import UUID
 import lancedb
 import numpy as np
 import pyarrow as pa  # type: ignore[import-untyped]
-import stamina
 from lancedb.db import AsyncConnection
 from lancedb.query import AsyncStandardQuery, FullTextOperator, MultiMatchQuery
 from lancedb.table import AsyncTable
@@ -25,6 +24,8 @@ from wellhead.index.lance_audit import (
     forget_table_states,
     windows,
 )
+from wellhead.index.lance_conflicts import is_conflict, retries
+from wellhead.index.lance_entities import ENTITY_COLUMNS, entities_of
 from wellhead.index.lance_files import (
     bytes_of,
     durable,
@@ -32,7 +33,12 @@ from wellhead.index.lance_files import (
     give_back_memory,
     remove_torn_manifests,
 )
-from wellhead.index.lance_filter import quoted, scope_predicate
+from wellhead.index.lance_filter import (
+    quoted,
+    scope_predicate,
+    version_predicates,
+    within,
+)
 from wellhead.index.lance_process import Work, work_on
 from wellhead.index.lance_rows import chunk_rows, floats, table_schema
 from wellhead.index.lance_terms import terms
@@ -44,11 +50,9 @@ from wellhead.index.lance_upkeep import (
 )
 
 _log = logging.getLogger(__name__)
-_GROUP = 10_000
 _PROBES = 20
 _HIT_COLUMNS = ["version", "ordinal", "connection_id", "entity_key", "text"]
 _IS_OURS = re.compile(r"[0-9a-f]{32}")
-_CONFLICT = re.compile(r"commit conflict|too many concurrent writers", re.IGNORECASE)
 
 
 class LanceIndex:
@@ -91,7 +95,7 @@ class LanceIndex:
         async with durable(self._folder(collection_id)):
             table = await self._open_or_create(collection_id, dimension)
             with table:
-                async for attempt in _retries():
+                async for attempt in retries():
                     with attempt:
                         await table.add(rows, write_parallelism=1)
 
@@ -101,15 +105,12 @@ class LanceIndex:
         versions: Sequence[int],
         ordinals: range | None = None,
     ) -> Mapping[bytes, Vectors]:
-        within = ""
-        if ordinals is not None:
-            within = f" AND ordinal >= {ordinals.start} AND ordinal < {ordinals.stop}"
         found: dict[bytes, Vectors] = {}
         async with self._opened(collection_id) as table:
             if table is None:
                 return found
-            for predicate in _version_groups(versions):
-                query = table.query().where(predicate + within)
+            for predicate in version_predicates(versions):
+                query = table.query().where(predicate + within(ordinals))
                 query = query.select(["text_hash", "vector"])
                 rows = (await query.to_arrow()).combine_chunks()
                 for batch in rows.to_batches():
@@ -126,19 +127,31 @@ class LanceIndex:
         async with self._opened(collection_id) as table:
             if table is None:
                 return {}
-            query = table.query().where(
-                f"version = {version} AND ordinal >= {ordinals.start}"
-                f" AND ordinal < {ordinals.stop}"
-            )
+            query = table.query().where(f"version = {version}{within(ordinals)}")
             rows = await query.select(["ordinal", "text"]).to_arrow()
         # what was appended twice is one text
         found = zip(rows["ordinal"].to_pylist(), rows["text"].to_pylist(), strict=True)
         return dict(sorted(found))
 
+    async def read_entities(
+        self,
+        collection_id: UUID,
+        versions: Sequence[int],
+        ordinals: range | None = None,
+    ) -> list[EntityChunks]:
+        async with self._opened(collection_id) as table:
+            if table is None:
+                return []
+            found: list[pa.Table] = []
+            for predicate in version_predicates(versions):
+                query = table.query().where(predicate + within(ordinals))
+                found.append(await query.select(ENTITY_COLUMNS).to_arrow())
+        return await asyncio.to_thread(entities_of, found)
+
     async def delete_versions(
         self, collection_id: UUID, versions: Sequence[int]
     ) -> int:
-        return await self._delete(collection_id, _version_groups(versions))
+        return await self._delete(collection_id, version_predicates(versions))
 
     async def delete_connection(self, collection_id: UUID, connection_id: UUID) -> int:
         predicate = f"connection_id = {quoted(str(connection_id))}"
@@ -161,7 +174,7 @@ class LanceIndex:
                     if await wants_upkeep(table, folder, self._upkeep):
                         await work_on(table, folder, Work.MAINTAIN, self._upkeep)
                 except (RuntimeError, ValueError) as error:
-                    if not _is_conflict(error):
+                    if not is_conflict(error):
                         raise
                     _log.info("maintenance met a writer", extra={"table": folder.stem})
         await asyncio.to_thread(give_back_memory)
@@ -208,7 +221,7 @@ class LanceIndex:
                 try:
                     return await work_on(table, folder, Work.EXPUNGE, self._upkeep)
                 except (RuntimeError, ValueError) as error:
-                    if not _is_conflict(error):
+                    if not is_conflict(error):
                         raise
                     return None
 
@@ -276,7 +289,7 @@ class LanceIndex:
                 return 0
             for predicate in predicates:
                 async with durable(self._folder(collection_id)):
-                    async for attempt in _retries():
+                    async for attempt in retries():
                         with attempt:
                             result: Any = await table.delete(predicate)
                             removed += result.num_deleted_rows
@@ -352,21 +365,3 @@ def _hits(
         )
         for i in order
     ]
-
-
-def _version_groups(versions: Sequence[int]) -> list[str]:
-    return [
-        f"version IN ({', '.join(map(str, versions[start : start + _GROUP]))})"
-        for start in range(0, len(versions), _GROUP)
-    ]
-
-
-def _retries() -> AsyncIterator[stamina.Attempt]:
-    """Try again after a commit conflict: Lance then wrote nothing."""
-    return stamina.retry_context(
-        on=_is_conflict, attempts=10, timeout=60, wait_initial=0.05, wait_max=3
-    )
-
-
-def _is_conflict(error: Exception) -> bool:
-    return _CONFLICT.search(str(error)) is not None

@@ -1,6 +1,6 @@
 """What a query may see, as a predicate in Lance's SQL."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -38,6 +38,7 @@ _ORDERING = {
     Operator.LESS_THAN_OR_EQUAL: "<=",
 }
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_GROUP = 10_000
 _LARGEST = 2**62
 """Beyond any ordinal; a larger number compares the same and still fits bigint."""
 
@@ -60,6 +61,21 @@ def scope_predicate(scope: Scope) -> str | None:
 def filter_predicate(groups: Filter) -> str:
     """Return a predicate in parentheses for a filter with at least one group."""
     return f"({' OR '.join(_group(group) for group in groups)})"
+
+
+def version_predicates(versions: Sequence[int]) -> list[str]:
+    """Return predicates that select these versions together, none of them too long."""
+    return [
+        f"version IN ({', '.join(map(str, versions[start : start + _GROUP]))})"
+        for start in range(0, len(versions), _GROUP)
+    ]
+
+
+def within(ordinals: range | None) -> str:
+    """Return what narrows such a predicate to these chunks; nothing for None."""
+    if ordinals is None:
+        return ""
+    return f" AND ordinal >= {ordinals.start} AND ordinal < {ordinals.stop}"
 
 
 def quoted(text: str) -> str:

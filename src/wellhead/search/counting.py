@@ -7,7 +7,8 @@ from wellhead.domain.search import InstantQuery
 from wellhead.search.instant import MOST_HITS
 from wellhead.search.means import Means
 from wellhead.search.verify import Verifier, entity_of
-from wellhead.store.visible import hidden
+from wellhead.store import index_tables
+from wellhead.store.visible import horizon
 
 
 async def count_entities(means: Means, query: InstantQuery) -> tuple[int, bool]:
@@ -15,12 +16,15 @@ async def count_entities(means: Means, query: InstantQuery) -> tuple[int, bool]:
 
     It is not all where there are more passages than a search reads.
     """
-    # any direction will do: whatever passes is near enough
-    anywhere = memoryview(array("f", [1.0] + [0.0] * (means.embedder.dimension - 1)))
     async with means.reads.snapshot() as reads:
-        connections, jobs = await hidden(reads, query.collection_id)
-        reader = await means.index.reader(query.collection_id)
-        scope = Scope(query.filter, connections, jobs, query.principal)
+        seen = await horizon(reads, query.collection_id)
+        table = await index_tables.live(reads, query.collection_id)
+        if table is None:
+            return 0, True
+        # any direction will do: whatever passes is near enough
+        anywhere = memoryview(array("f", [1.0] + [0.0] * (table.dimension - 1)))
+        reader = await means.index.reader(table.id)
+        scope = Scope(query.filter, seen.connections, seen.jobs, query.principal)
         hits = await reader.semantic(anywhere, MOST_HITS, scope)
         verifier = Verifier(reads, query.collection_id, query.principal)
         await verifier.look_up(hits)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from wellhead.domain.chunks import Hit, Vectors
+from wellhead.domain.embedding import Embedders, IndexTable
 from wellhead.domain.entities import Access, Breadcrumb
 from wellhead.domain.errors import (
     EntityError,
@@ -18,8 +19,9 @@ from wellhead.domain.principals import Principal
 from wellhead.domain.search import InstantQuery, SearchResult, Strategy
 from wellhead.search.fuse import Leg, fuse
 from wellhead.search.verify import Chunk, Verifier, chunk_of, entity_of
+from wellhead.store import index_tables
 from wellhead.store.reading import Reader, Snapshot
-from wellhead.store.visible import VisibleEntity, hidden, visible_entities
+from wellhead.store.visible import Horizon, VisibleEntity, horizon, visible_entities
 
 TIMEOUT_SECONDS = 30
 """Less than garbage waits: what is live in a search's snapshot is still indexed."""
@@ -35,30 +37,73 @@ Ask = Callable[[int], Awaitable[list[Hit]]]
 Ranked = list[tuple[Hit, float]]
 
 
+def _tell_nobody(_why: str) -> None:
+    pass
+
+
 async def search(
-    reader: Reader, index: Index, embedder: Embedder, query: InstantQuery
+    reader: Reader,
+    index: Index,
+    embedders: Embedders,
+    query: InstantQuery,
+    *,
+    fell_back: Callable[[str], None] = _tell_nobody,
 ) -> list[SearchResult]:
     """Return one page of the chunks that answer best (sync protocol, section 10).
 
     Raises InvalidInputError for a blank query, and UnavailableError when the embedder
-    is needed and away, or when the answer takes longer than 30 seconds.
+    is needed and away, or when the answer takes longer than 30 seconds. Where the
+    vectors are yet to be made anew, and nobody can make such a one of the question, a
+    hybrid search is one by words, and `fell_back` is told why.
     """
     if not query.query.strip():
         raise InvalidInputError("query must not be blank", field="query")
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            vector = await _vector(embedder, query)
-            async with reader.snapshot() as reads:
-                return await _answer(reads, index, query, vector)
+            while True:
+                table = await index_tables.live(reader, query.collection_id)
+                asked, vector = await _embedded(embedders, table, query, fell_back)
+                async with reader.snapshot() as reads:
+                    seen = await horizon(reads, query.collection_id)
+                    # else another table was swapped in: its vectors are others
+                    if table is None or seen.table_id == table.id:
+                        return await _answer(reads, index, asked, seen, vector)
     except TimeoutError as error:
         raise UnavailableError(
             f"The search took longer than {TIMEOUT_SECONDS} seconds"
         ) from error
 
 
-async def _vector(embedder: Embedder, query: InstantQuery) -> Vectors | None:
-    if query.strategy is Strategy.KEYWORD:
-        return None
+async def _embedded(
+    embedders: Embedders,
+    table: IndexTable | None,
+    query: InstantQuery,
+    fell_back: Callable[[str], None],
+) -> tuple[InstantQuery, Vectors | None]:
+    """Return how it is searched, and its vector as the table's own embedder makes it.
+
+    An embedder that another one is to replace may be out of reach for good.
+    """
+    if query.strategy is Strategy.KEYWORD or table is None:
+        return query, None
+    embedder = embedders.of(table)
+    try:
+        if embedder is not None:
+            return query, await _vector(embedder, query)
+    except UnavailableError:
+        if embedder is embedders.current:
+            raise
+    why = (
+        f"the collection's vectors are of {table.model}, which is out of reach, "
+        f"until they are made anew with {embedders.current.name}"
+    )
+    if query.strategy is Strategy.SEMANTIC:
+        raise UnavailableError(f"Search by words meanwhile: {why}")
+    fell_back(why)
+    return replace(query, strategy=Strategy.KEYWORD), None
+
+
+async def _vector(embedder: Embedder, query: InstantQuery) -> Vectors:
     try:
         return await embedder.embed_query(_encodable(query.query))
     except EntityError as error:
@@ -76,12 +121,12 @@ async def _answer(
     reads: Snapshot,
     index: Index,
     query: InstantQuery,
+    seen: Horizon,
     vector: Vectors | None,
 ) -> list[SearchResult]:
-    connections, jobs = await hidden(reads, query.collection_id)
     # only after the snapshot: the index then holds all that the snapshot calls live
-    reader = await index.reader(query.collection_id)
-    scope = Scope(query.filter, connections, jobs, query.principal)
+    reader = await index.reader(seen.table_id or query.collection_id)
+    scope = Scope(query.filter, seen.connections, seen.jobs, query.principal)
     verifier = Verifier(reads, query.collection_id, query.principal)
     depths = _depths(query.offset + query.limit)
     asks = _asks(reader, query, vector, scope)

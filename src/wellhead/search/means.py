@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from wellhead.domain.ports import Clock, Embedder, Index, LanguageModel, Reranker
+from wellhead.domain.embedding import Embedders
+from wellhead.domain.ports import Clock, Index, LanguageModel, Reranker
 from wellhead.domain.search import InstantQuery, SearchResult
 from wellhead.search import instant
 from wellhead.store.reading import Reader
@@ -14,7 +15,7 @@ class Means:
 
     reads: Reader
     index: Index
-    embedder: Embedder
+    embedders: Embedders
     model: LanguageModel
     clock: Clock
     reranker: Reranker | None = None
@@ -26,4 +27,4 @@ class Means:
         return f"{instructions}\nToday is {self.clock.now():%A, %Y-%m-%d} (UTC)."
 
     async def find(self, query: InstantQuery) -> list[SearchResult]:
-        return await instant.search(self.reads, self.index, self.embedder, query)
+        return await instant.search(self.reads, self.index, self.embedders, query)

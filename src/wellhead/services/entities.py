@@ -72,7 +72,7 @@ async def _passages(
     last = min(chunks.stop, found.chunk_count)
     for start in range(chunks.start, last, _STEP):
         step = range(start, min(start + _STEP, last))
-        texts = await parts.index.read_texts(found.collection_id, found.version, step)
+        texts = await parts.index.read_texts(found.table_id, found.version, step)
         for ordinal, text in texts.items():
             room -= len(text)
             if room < 0 and passages:

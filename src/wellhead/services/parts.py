@@ -6,6 +6,7 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from wellhead.domain.audit import SYSTEM, Actor
+from wellhead.domain.embedding import Embedders, Former, nobody
 from wellhead.domain.oauth import OAuthPolicy
 from wellhead.domain.ports import Clock, Embedder, Index, LanguageModel, Reranker
 from wellhead.domain.webhooks import WebhookPolicy
@@ -47,3 +48,9 @@ class Parts:
     reranker: Reranker | None = None
     actor: Actor = SYSTEM
     """Who acts: the program itself, unless somebody asked it to."""
+    former: Former = nobody
+    """Finds the embedders of tables that are yet to be made anew."""
+
+    @property
+    def embedders(self) -> Embedders:
+        return Embedders(self.embedder, self.former)

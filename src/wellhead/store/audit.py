@@ -11,6 +11,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from wellhead.domain.chunks import StoredVersion
+from wellhead.domain.entities import Access
 from wellhead.store.database import raw
 from wellhead.store.schema import OPEN_JOB
 
@@ -158,6 +159,54 @@ async def strays(connection: AsyncConnection, *, after: int, limit: int) -> list
         {"after": after, "limit": limit},
     )
     return [int(row.version) for row in rows]
+
+
+async def half_there(
+    connection: AsyncConnection, *, after: int, limit: int
+) -> list[int]:
+    """Page through suspects of which the index has something."""
+    rows = await connection.execute(
+        text(
+            "SELECT version FROM pg_temp.suspect WHERE version > :after AND EXISTS"
+            " (SELECT FROM pg_temp.stored s WHERE s.version = suspect.version)"
+            " ORDER BY version LIMIT :limit"
+        ),
+        {"after": after, "limit": limit},
+    )
+    return [int(row.version) for row in rows]
+
+
+async def suspected_chunks(connection: AsyncConnection) -> int:
+    """Count the chunks that suspects are to have."""
+    query = text("SELECT coalesce(sum(chunk_count), 0) FROM pg_temp.suspect")
+    return int((await connection.execute(query)).scalar_one())
+
+
+async def access_of(
+    connection: AsyncConnection, wanted: Iterable[Committed]
+) -> dict[int, Access]:
+    """Return who may see those that are still committed, by version."""
+    asked = list(wanted)
+    live = await still_committed(connection, asked)
+    rows = await connection.execute(
+        text(
+            "SELECT e.version, e.meta -> 'viewers' AS viewers,"
+            " CAST(e.meta ->> 'is_public' AS boolean) AS is_public"
+            " FROM entity e JOIN unnest(CAST(:c AS uuid[]), CAST(:k AS bytea[]))"
+            " AS t(c, k) ON e.connection_id = t.c AND e.entity_key = t.k"
+        ),
+        {
+            "c": [one.connection_id for one in asked],
+            "k": [one.entity_key for one in asked],
+        },
+    )
+    return {
+        int(row.version): Access(
+            None if row.viewers is None else tuple(row.viewers), row.is_public
+        )
+        for row in rows
+        if row.version in live
+    }
 
 
 async def still_committed(

@@ -11,7 +11,7 @@ from wellhead.store.may_see import MAY_SEE, values_of
 from wellhead.store.reading import Reads
 
 _LIVE = f"""
-SELECT c.id, e.version, e.chunk_count, s.short_name, e.meta
+SELECT coalesce(c.table_id, c.id), e.version, e.chunk_count, s.short_name, e.meta
 FROM collection c
 JOIN source_connection s ON s.collection_id = c.id
 JOIN entity e ON e.connection_id = s.id
@@ -34,7 +34,7 @@ _ESCAPED = "\\{"
 class EntityLine:
     """What is needed to read and to name it; `meta` as the pipeline wrote it."""
 
-    collection_id: UUID
+    table_id: UUID
     version: int
     chunk_count: int
     source_name: str

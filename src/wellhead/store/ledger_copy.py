@@ -51,7 +51,7 @@ class CollectionFacts:
 def snapshot(url: str, *, pin: Callable[[Sequence[UUID]], None]) -> Iterator["Ledger"]:
     """Open one moment of the ledger.
 
-    `pin` gets its collections and keeps what the index has of them. Until it returns
+    `pin` gets its index tables and keeps what they have. Until it returns
     no maintainer deletes, so every chunk of the moment is there; see docs/backup.md.
     """
     with psycopg.connect(
@@ -63,7 +63,9 @@ def snapshot(url: str, *, pin: Callable[[Sequence[UUID]], None]) -> Iterator["Le
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         with connection.transaction():
-            rows = connection.execute("SELECT id FROM collection")  # the moment
+            rows = connection.execute(  # the moment
+                "SELECT coalesce(table_id, id) FROM collection"
+            )
             pin([row[0] for row in rows])
             connection.execute("SELECT pg_advisory_unlock(%s)", [INDEX_GATE])
             yield Ledger(connection)
@@ -163,6 +165,14 @@ def load(
 
 def _names(table: str, columns: Sequence[str]) -> tuple[sql.Composable, sql.Composable]:
     return sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+
+
+def table_of(connection: psycopg.Connection[Any], collection_id: UUID) -> UUID:
+    """Return where the index keeps a collection's chunks."""
+    row = connection.execute(
+        "SELECT coalesce(table_id, id) FROM collection WHERE id = %s", [collection_id]
+    ).fetchone()
+    return collection_id if row is None else row[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,6 +85,8 @@ collection = Table(
     Column("sync_config", JSONB),
     Column("vector_size", Integer, nullable=False),
     Column("embedding_model_name", Text, nullable=False),
+    # where the index keeps it; without one under the collection's own id
+    Column("table_id", UUID(as_uuid=True)),
     _false("is_deleting"),
     Column("maintained_at", _Time),
     Column("created_at", _Time, nullable=False),

@@ -25,7 +25,10 @@ class VisibleEntity:
 
 
 _HIDDEN = """
-SELECT ARRAY(
+SELECT (
+         SELECT coalesce(table_id, id) FROM collection WHERE id = %(collection)s
+       ),
+       ARRAY(
          SELECT id FROM source_connection
          WHERE collection_id = %(collection)s AND is_deleting
        ),
@@ -61,9 +64,20 @@ SELECT e.connection_id, e.entity_key, s.short_name, e.type, e.source_id,
 """
 
 
-async def hidden(reads: Reads, collection_id: UUID) -> tuple[list[UUID], list[UUID]]:
-    """Return the connections being deleted and the jobs being rolled back."""
-    [found] = await reads.fetch(_HIDDEN, {"collection": collection_id}, _pair)
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """Which table is searched, if there is one, and what of it is not shown."""
+
+    table_id: UUID | None
+    connections: list[UUID]
+    """Those being deleted."""
+    jobs: list[UUID]
+    """Those being rolled back."""
+
+
+async def horizon(reads: Reads, collection_id: UUID) -> Horizon:
+    """Return where this snapshot finds the collection's chunks, and which it hides."""
+    [found] = await reads.fetch(_HIDDEN, {"collection": collection_id}, Horizon)
     return found
 
 
@@ -88,10 +102,6 @@ async def visible_entities(
 ) -> dict[EntityId, VisibleEntity]:
     """Return what is known of entities that were verified in the same snapshot."""
     return dict(await reads.fetch(_DESCRIBED, _arrays(wanted), _described))
-
-
-def _pair(first: list[UUID], second: list[UUID]) -> tuple[list[UUID], list[UUID]]:
-    return first, second
 
 
 def _version(

@@ -122,9 +122,7 @@ async def _append_parts(
             vectors = await vectors_of(run, some)
         chunks = _chunks(run, some, versions, vectors)
         async with index_patience():
-            await tools.index.append(
-                run.collection_id, tools.embedder.dimension, chunks
-            )
+            await tools.index.append(run.table_id, tools.embedder.dimension, chunks)
 
 
 async def _note_progress(run: Run) -> None:

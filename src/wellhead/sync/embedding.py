@@ -60,7 +60,9 @@ async def _stored(
     run: Run, parts: Sequence[Part], dimension: int
 ) -> dict[bytes, Matrix]:
     """Read what the live versions have near these chunks: not a huge one as a whole."""
-    olds = {p.loaded.known.version for p in parts if p.loaded.known is not None}
+    knowns = [part.loaded.known for part in parts if part.loaded.known is not None]
+    # without a hash it is to be made anew, whatever it was made of
+    olds = {known.version for known in knowns if known.content_hash}
     if not olds:
         return {}
     near = range(
@@ -69,9 +71,7 @@ async def _stored(
     )
     try:
         async with index_patience():
-            found = await run.tools.index.read_vectors(
-                run.collection_id, sorted(olds), near
-            )
+            found = await run.tools.index.read_vectors(run.table_id, sorted(olds), near)
     except (RuntimeError, ValueError, OSError) as error:
         raise RetryableError(f"the index refused: {error}") from error
     return {digest: matrix(row, dimension)[0] for digest, row in found.items()}

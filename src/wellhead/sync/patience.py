@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import ParamSpec, TypeVar
 
 from wellhead.domain.errors import (
+    EmbedderError,
     EntityError,
     FailureClass,
     FailureStage,
@@ -133,4 +134,5 @@ class EmbedderPatience:
         self._hung += 1
         self.seconds = min(self.seconds, NARROWING_SECONDS)
         if self._hung >= MOST_HUNG:
-            raise JobError(f"the embedder did not answer {self._hung} times in a row")
+            said = f"the embedder did not answer {self._hung} times in a row"
+            raise EmbedderError(said)

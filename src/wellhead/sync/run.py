@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from wellhead.domain.chunks import Vectors
+from wellhead.domain.embedding import fingerprint_of
 from wellhead.domain.errors import EntityError
 from wellhead.domain.items import Ref
 from wellhead.domain.jobs import SyncJob
@@ -54,6 +55,8 @@ class Run:
     job: SyncJob
     source: Source
     collection_id: UUID
+    table_id: UUID
+    """Of the index; its vectors are of the tools' embedder for as long as we write."""
     connection_id: UUID
     source_name: str
     caution: "Caution" = field(default_factory=lambda: Caution())
@@ -68,9 +71,7 @@ class Run:
 
     @property
     def fingerprint(self) -> str:
-        """What text and vectors depend on besides the content."""
-        embedder = self.tools.embedder
-        return f"2/{embedder.name}/{embedder.dimension}/{embedder.chunk_characters}"
+        return fingerprint_of(self.tools.embedder)
 
 
 class Caution:

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.services.parts import Parts
-from wellhead.store import lost
+from wellhead.store import index_tables, lost, reembeddings
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 WINDOW = timedelta(minutes=10)
@@ -49,6 +49,13 @@ async def after_power_loss(parts: Parts, *, boot_id: str | None = None) -> int:
     if forgotten:
         _log.warning("chunks lost with the power; syncing again", entities=forgotten)
     return forgotten
+
+
+async def want_embedder(parts: Parts) -> None:
+    """Say whose vectors all collections are to have from now on."""
+    embedder = parts.embedder
+    async with parts.db.begin() as connection:
+        await reembeddings.want(connection, embedder.name, embedder.dimension)
 
 
 async def meet_running_jobs(parts: Parts) -> None:
@@ -97,9 +104,10 @@ async def _forget_lost_of(
             {"id": collection_id, "window": WINDOW},
         )
     }
+    table_id = await index_tables.live_id(connection, collection_id)
     stored = {
         version: count
-        async for version, count in parts.index.versions(collection_id)
+        async for version, count in parts.index.versions(table_id)
         if version in recent
     }
     missing: dict[UUID, dict[bytes, int]] = defaultdict(dict)

@@ -5,7 +5,7 @@ from uuid import UUID
 import structlog
 
 from wellhead.services.parts import Parts
-from wellhead.store import tombstones
+from wellhead.store import index_tables, tombstones
 from wellhead.worker.maintain import maintainer
 
 _log = structlog.get_logger(__name__)
@@ -30,15 +30,25 @@ async def _expunge(parts: Parts, collection_id: UUID, versions: list[int]) -> No
     async with maintainer(parts.db, collection_id) as is_mine:
         if not is_mine:
             return
-        state = await parts.index.expunge(collection_id)
+        tables = await _tables(parts, collection_id)
+        state = await parts.index.expunge(tables[0])
         if state is not None:
             async with parts.db.begin() as connection:
                 await tombstones.expunged(connection, versions, state)
 
 
+async def _tables(parts: Parts, collection_id: UUID) -> list[UUID]:
+    async with parts.db.connect() as connection:
+        return await index_tables.all_of(connection, collection_id)
+
+
 async def _forget(parts: Parts, collection_id: UUID, state: int) -> int:
     async with maintainer(parts.db, collection_id) as is_mine:
-        if not is_mine or not await parts.index.forget_states(collection_id, state):
+        if not is_mine:
+            return 0
+        live, *following = await _tables(parts, collection_id)
+        # the next table may hold it too, and is expunged once it is the live one
+        if following or not await parts.index.forget_states(live, state):
             return 0
         async with parts.db.begin() as connection:
             gone = await tombstones.forgotten(connection, collection_id, state)

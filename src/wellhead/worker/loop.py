@@ -12,6 +12,7 @@ import structlog
 from wellhead.engine.procrastinate import Handler, Task
 from wellhead.services.endpoints import Caller
 from wellhead.services.parts import Parts
+from wellhead.store import reembeddings
 from wellhead.store.database import is_gone
 from wellhead.sync.convert.converter import Converter
 from wellhead.worker import boot
@@ -29,6 +30,7 @@ REST_SECONDS: dict[Chore, float] = {flush_garbage: 5.0, expunge_erased: 5.0}
 UNASKED_SECONDS = 30.0
 """After so long each chore is done though the watch sees nothing for it."""
 MAINTAIN_SECONDS = 5.0
+REEMBED_SECONDS = 10.0
 PURGE_SECONDS = 60.0
 RESTART_SECONDS = 1.0
 THREADS = 64
@@ -65,11 +67,13 @@ async def work(
         asyncio.create_task(_do(boot.meet_running_jobs, parts)),
         asyncio.create_task(_watch(due, parts)),
         *(asyncio.create_task(_when(due, chore, parts)) for chore in due),
+        asyncio.create_task(_every(REEMBED_SECONDS, _reembed, parts)),
         asyncio.create_task(_every(MAINTAIN_SECONDS, maintain_tables, parts)),
         asyncio.create_task(_every(PURGE_SECONDS, purge_messages, parts)),
     ]
     try:
         await boot.after_power_loss(parts)
+        await boot.want_embedder(parts)
         async with Caller(parts.webhooks) as caller:
             courier = partial(deliver, Courier(parts, caller))
             await asyncio.gather(
@@ -96,6 +100,14 @@ async def _roll_back(parts: Parts, job_id: UUID) -> None:
     from wellhead.sync.recover import roll_back  # noqa: PLC0415  # as above
 
     await roll_back(parts.db, job_id)
+
+
+async def _reembed(parts: Parts) -> None:
+    to = parts.embedder
+    if await reembeddings.concerned(parts.reads, to.name, to.dimension):
+        from wellhead.worker.reembed import reembed  # noqa: PLC0415  # as above
+
+        await reembed(parts)
 
 
 async def _serve(

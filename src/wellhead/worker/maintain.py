@@ -11,7 +11,7 @@ from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from wellhead.services.parts import Parts
-from wellhead.store import garbage
+from wellhead.store import garbage, index_tables
 from wellhead.store.locks import INDEX_GATE
 from wellhead.store.schema import collection
 
@@ -49,6 +49,8 @@ async def flush_garbage(parts: Parts) -> int:
 
 async def _flush(parts: Parts, collection_id: UUID) -> int:
     flushed = 0
+    async with parts.db.connect() as connection:
+        tables = await index_tables.all_of(connection, collection_id)
     while True:
         async with parts.db.connect() as connection:
             versions = await garbage.due_versions(
@@ -56,7 +58,8 @@ async def _flush(parts: Parts, collection_id: UUID) -> int:
             )
         if not versions:
             return flushed
-        await parts.index.delete_versions(collection_id, versions)
+        for table_id in tables:
+            await parts.index.delete_versions(table_id, versions)
         async with parts.db.begin() as connection:
             await garbage.flushed(connection, versions)
         flushed += len(versions)
@@ -72,13 +75,35 @@ async def maintain_tables(parts: Parts) -> None:
             if not is_mine:
                 continue
             now = parts.clock.now()
-            await parts.index.maintain(collection_id)
+            async with parts.db.connect() as connection:
+                table_id = await index_tables.live_id(connection, collection_id)
+            await parts.index.maintain(table_id)
             async with parts.db.begin() as connection:
                 await connection.execute(
                     update(collection)
                     .where(collection.c.id == collection_id)
                     .values(maintained_at=now)
                 )
+
+
+async def drop_retired(parts: Parts) -> None:
+    """Drop tables that others have replaced, once no search can have them open."""
+    async with parts.db.connect() as connection:
+        due = await index_tables.due_to_drop(connection)
+    for table_id, collection_id in due:
+        async with maintainer(parts.db, collection_id) as is_mine:
+            if is_mine:
+                await parts.index.drop(table_id)
+                async with parts.db.begin() as connection:
+                    await index_tables.dropped(connection, table_id)
+
+
+@asynccontextmanager
+async def only_one(db: AsyncEngine, what: str) -> AsyncIterator[bool]:
+    """Be the only one who does this; yields False when someone else is."""
+    async with _session(db) as connection:
+        query = text("SELECT pg_try_advisory_lock(:k)")
+        yield bool(await connection.scalar(query, {"k": _key(what.encode())}))
 
 
 @asynccontextmanager
@@ -90,12 +115,22 @@ async def maintainer(
     While a backup pins the index there is no maintainer at all. Never ask for a second
     one inside: a backup that waits for the first would hold up the second.
     """
-    digest = hashlib.blake2b(collection_id.bytes, digest_size=8).digest()
-    key = int.from_bytes(digest, "big", signed=True)
+    async with _session(db) as connection:
+        yield await _lock(connection, _key(collection_id.bytes), waits=waits)
+
+
+def _key(name: bytes) -> int:
+    digest = hashlib.blake2b(name, digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)
+
+
+@asynccontextmanager
+async def _session(db: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Open a connection whose locks go when the block ends, or its process does."""
     async with db.connect() as plain:
         connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
         try:
-            yield await _lock(connection, key, waits=waits)
+            yield connection
         finally:
             if not connection.invalidated:  # else its locks are gone with it
                 await connection.execute(text("SELECT pg_advisory_unlock_all()"))

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from wellhead.engine.procrastinate import Task
 from wellhead.services.parts import Parts
-from wellhead.store import deletions, jobs
+from wellhead.store import deletions, index_tables, jobs
 from wellhead.worker.maintain import maintainer
 
 PAGE = 5_000
@@ -29,7 +29,8 @@ async def purge_connection(parts: Parts, connection_id: UUID) -> None:
             )
             return
     async with maintainer(parts.db, doomed.collection_id, waits=True):
-        await parts.index.delete_connection(doomed.collection_id, connection_id)
+        for table_id in await _tables(parts, doomed.collection_id):
+            await parts.index.delete_connection(table_id, connection_id)
     await _purge_rows(parts, connection_id)
     now = parts.clock.now()
     is_second = doomed.purged_at is not None and now - doomed.purged_at >= SECOND_PASS
@@ -45,6 +46,11 @@ async def purge_connection(parts: Parts, connection_id: UUID) -> None:
             connection_id,
             after_seconds=SECOND_PASS.total_seconds() + 1,
         )
+
+
+async def _tables(parts: Parts, collection_id: UUID) -> list[UUID]:
+    async with parts.db.connect() as connection:
+        return await index_tables.all_of(connection, collection_id)
 
 
 async def _purge_rows(parts: Parts, connection_id: UUID) -> None:
@@ -64,7 +70,8 @@ async def drop_collection(parts: Parts, collection_id: UUID) -> None:
         left = await deletions.members(connection, collection_id)
     if all(purged_at is not None for _, purged_at in left):
         async with maintainer(parts.db, collection_id, waits=True):
-            await parts.index.drop(collection_id)
+            for table_id in await _tables(parts, collection_id):
+                await parts.index.drop(table_id)
     async with parts.db.begin() as connection:
         if not left:
             await deletions.remove_collection(connection, collection_id)

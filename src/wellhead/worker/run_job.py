@@ -13,9 +13,11 @@ from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wellhead.domain.embedding import IndexTable
 from wellhead.domain.errors import (
     ConfigError,
     CredentialsError,
+    EmbedderError,
     ErrorCategory,
     FencedError,
     JobError,
@@ -23,11 +25,12 @@ from wellhead.domain.errors import (
     SyncError,
 )
 from wellhead.domain.jobs import JobMode, JobStatus, SyncJob
+from wellhead.domain.ports import Embedder
 from wellhead.engine.procrastinate import Task
 from wellhead.services import runs, tokens
 from wellhead.services.parts import Parts
 from wellhead.sources.base import Source
-from wellhead.store import connections, cursors, jobs
+from wellhead.store import connections, cursors, index_tables, jobs
 from wellhead.store.cursors import Turn
 from wellhead.store.database import is_gone
 from wellhead.store.jobs import Claim
@@ -44,6 +47,10 @@ DEATHS_UNTIL_FAILED = 12
 """So many without any progress, at whichever entities and in between."""
 CLOSE_SECONDS = 10.0
 """How long a source may take to close; what lasts longer holds nobody up."""
+DOOR_SECONDS = 2
+"""How often a job asks whether it may write again, while its table is being left."""
+FORMER_SECONDS = 30
+"""How often it asks for an embedder that is out of reach, until another replaces it."""
 GIVE_BACK_SECONDS = 0.5
 GIVE_BACK_TRIES = 120
 
@@ -68,21 +75,37 @@ async def run_job(desk: Desk, job_id: UUID) -> None:
     claimed = await _claim(desk.parts, job_id)
     if claimed is None:
         return
-    claim, turn = claimed
-    held = desk.leases.hold(claim.job)
+    held = desk.leases.hold(claimed.claim.job)
     try:
-        await _run(desk, claim, turn, held.stop)
+        await _run(desk, claimed, held.stop)
     finally:
-        desk.leases.drop(claim.job)
+        desk.leases.drop(claimed.claim.job)
 
 
-async def _claim(parts: Parts, job_id: UUID) -> tuple[Claim, Turn] | None:
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """A claim, and the table that it may write until its fence moves on."""
+
+    claim: Claim
+    turn: Turn
+    table: IndexTable
+    embedder: Embedder | None
+    """None where it is out of reach, which does not matter to a cancelled job."""
+
+
+async def _claim(parts: Parts, job_id: UUID) -> _Claimed | None:
     async with parts.db.begin() as connection:
         found = await jobs.get(connection, job_id)
         if found is None or not found.is_open:
             return None
         turn = await cursors.take_turn(connection, found.connection_id)
         if turn is None:
+            return None
+        door = await index_tables.door(connection, turn.collection_id)
+        embedder = parts.embedders.of(door.table)
+        may_write = embedder is not None and not door.is_closed
+        if not may_write and found.status is not JobStatus.CANCELLING:
+            await _wait_for_table(parts, connection, job_id)
             return None
         now = parts.clock.now()
         claim = await jobs.claim(connection, job_id, fence=turn.fence, now=now)
@@ -96,7 +119,16 @@ async def _claim(parts: Parts, job_id: UUID) -> tuple[Claim, Turn] | None:
             if found.status is JobStatus.PENDING:
                 await write_job_event(connection, job, now)
             claim = replace(claim, job=job)
-        return claim, turn
+        return _Claimed(claim, turn, door.table, embedder)
+
+
+async def _wait_for_table(
+    parts: Parts, connection: AsyncConnection, job_id: UUID
+) -> None:
+    """Come again: another embedder's table is about to take the place of this one."""
+    await parts.engine.defer(
+        connection, Task.RUN_JOB, job_id, after_seconds=DOOR_SECONDS
+    )
 
 
 async def _begin(
@@ -120,8 +152,9 @@ async def _begin(
     return begun
 
 
-async def _run(desk: Desk, claim: Claim, turn: Turn, stop: asyncio.Event) -> None:
-    job, parts = claim.job, desk.parts
+async def _run(desk: Desk, claimed: _Claimed, stop: asyncio.Event) -> None:
+    claim, turn, parts = claimed.claim, claimed.turn, desk.parts
+    job = claim.job
     log = _log.bind(job_id=str(job.id), connection_id=str(job.connection_id))
     log.info("job claimed", attempt=job.attempt, mode=job.mode.value)
     began = time.process_time()
@@ -130,7 +163,7 @@ async def _run(desk: Desk, claim: Claim, turn: Turn, stop: asyncio.Event) -> Non
         _refuse_cancelled(job)
         _refuse_hopeless(claim)
         source = await _source(parts, job)
-        run = _compose(desk, claim, turn, source)
+        run = _compose(desk, claimed, source)
         await _until_stopped(pipeline.sync(run), stop)
         await endings.complete(parts, job, turn.collection_id)
     except asyncio.CancelledError:
@@ -140,7 +173,7 @@ async def _run(desk: Desk, claim: Claim, turn: Turn, stop: asyncio.Event) -> Non
         if is_gone(error):
             await _give_back(parts, job)
             raise
-        await _end_with(parts, job, turn, error)
+        await _end_with(parts, claimed, error)
     finally:
         if source is not None:
             await _close(source, log)
@@ -176,13 +209,15 @@ async def _close(source: Source, log: structlog.stdlib.BoundLogger) -> None:
         log.warning("a source did not close", exc_info=closing.exception())
 
 
-def _compose(desk: Desk, claim: Claim, turn: Turn, source: Source) -> Run:
-    parts = desk.parts
+def _compose(desk: Desk, claimed: _Claimed, source: Source) -> Run:
+    parts, claim, turn = desk.parts, claimed.claim, claimed.turn
+    if claimed.embedder is None:
+        raise FencedError("a cancelled job writes nothing")
     return Run(
         tools=Tools(
             db=parts.db,
             index=parts.index,
-            embedder=parts.embedder,
+            embedder=claimed.embedder,
             converter=desk.converter,
             clock=parts.clock,
             data_dir=parts.limits.data_dir,
@@ -191,6 +226,7 @@ def _compose(desk: Desk, claim: Claim, turn: Turn, source: Source) -> Run:
         job=claim.job,
         source=source,
         collection_id=turn.collection_id,
+        table_id=claimed.table.id,
         connection_id=claim.job.connection_id,
         source_name=turn.short_name,
         caution=Caution(crashes=claim.crashes, suspect=claim.suspect_key),
@@ -266,7 +302,21 @@ async def _give_back(parts: Parts, job: SyncJob) -> None:
             return
 
 
-async def _end_with(parts: Parts, job: SyncJob, turn: Turn, error: Exception) -> None:
+async def _wait_for_former(parts: Parts, job: SyncJob, error: EmbedderError) -> None:
+    """Hand the job over, at no cost: the embedder is about to be replaced anyway."""
+    _log.info("former embedder away", job_id=str(job.id), reason=str(error))
+    async with parts.db.begin() as connection:
+        if await jobs.release(connection, job):
+            await parts.engine.defer(
+                connection, Task.RUN_JOB, job.id, after_seconds=FORMER_SECONDS
+            )
+
+
+async def _end_with(parts: Parts, claimed: _Claimed, error: Exception) -> None:
+    job, turn = claimed.claim.job, claimed.turn
+    if isinstance(error, EmbedderError) and claimed.embedder is not parts.embedder:
+        await _wait_for_former(parts, job, error)
+        return
     if isinstance(error, FencedError):
         await _cancel_if_asked(parts, job, turn)
         return

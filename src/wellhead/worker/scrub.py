@@ -7,6 +7,7 @@ it is live, and is never known again once the ledger has forgotten it.
 
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.chunks import StoredVersion
 from wellhead.services.parts import Parts
-from wellhead.store import audit, collections, connections, garbage, jobs, lost
+from wellhead.store import audit, connections, garbage, index_tables, jobs, lost
 from wellhead.store.audit import Committed
 from wellhead.store.locks import Lock
 from wellhead.worker.maintain import flush_garbage, maintainer
@@ -90,7 +91,7 @@ async def scrub(parts: Parts, *, repair: bool) -> ScrubReport:
         if row.is_deleting:
             continue  # the purge has it in hand
         one = _Collection(parts, row.id, row.readable_id, repair=repair)
-        if row.id not in tables:
+        if await one.find_table() not in tables:
             findings += await one.note_missing_table()
         findings += await one.compare()
         entities, versions = entities + one.entities, versions + one.versions
@@ -156,21 +157,25 @@ async def _drop_stray_tables(
     """Drop tables of collections that are gone; a new one's was not listed yet."""
     found = 0
     async with parts.db.connect() as connection:
-        known = {row.id for row in await audit.all_collections(connection)}
+        known = await index_tables.known(connection)
     now = set(await parts.index.collections())
-    for collection_id in tables:
-        if collection_id in known or collection_id not in now:
+    for table_id in tables:
+        if table_id in known or table_id not in now:
             continue
         found += 1
         if repair:
-            async with maintainer(parts.db, collection_id, waits=True):
+            async with maintainer(parts.db, table_id, waits=True):
                 async with parts.db.connect() as connection:
-                    is_there = await collections.get(connection, collection_id)
-                if is_there is None:
-                    await parts.index.drop(collection_id)
+                    is_known = table_id in await index_tables.known(connection)
+                if not is_known:
+                    await parts.index.drop(table_id)
     if not found:
         return []
     return [Finding(damage=Damage.STRAY_TABLE, count=found, is_repaired=repair)]
+
+
+class _SwappedError(Exception):
+    """Another table took the place of the one that was compared."""
 
 
 class _Collection:
@@ -180,23 +185,32 @@ class _Collection:
         self, parts: Parts, collection_id: UUID, readable_id: str, *, repair: bool
     ) -> None:
         self._parts = parts
-        self._id = collection_id
+        self._id = self._table_id = collection_id
         self._readable_id = readable_id
         self._repair = repair
         self.entities = self.versions = self.waiting = 0
+
+    async def find_table(self) -> UUID:
+        """Return the table to compare, which another may replace at any time."""
+        async with self._parts.db.connect() as connection:
+            self._table_id = await index_tables.live_id(connection, self._id)
+        return self._table_id
 
     async def note_missing_table(self) -> list[Finding]:
         """Tell that the table has gone, if there ought to be one."""
         async with self._parts.db.connect() as connection:
             is_needed = await audit.has_chunks(connection, self._id)
-        if not is_needed or self._id in await self._parts.index.collections():
+        if not is_needed or self._table_id in await self._parts.index.collections():
             return []
         return [self._finding(Damage.NO_TABLE, 1)]
 
     async def compare(self) -> list[Finding]:
         try:
-            async with audit.session(self._parts.db) as connection:
-                return await self._compare(connection)
+            while True:
+                await self.find_table()
+                with suppress(_SwappedError):
+                    async with audit.session(self._parts.db) as connection:
+                        return await self._compare(connection)
         except (RuntimeError, ValueError, OSError) as error:
             _log.error("table cannot be read", table=str(self._id), exc_info=error)
             said = str(error).split("\n", 1)[0][:300]
@@ -245,7 +259,7 @@ class _Collection:
 
     async def _stored(self) -> AsyncIterator[list[StoredVersion]]:
         page: list[StoredVersion] = []
-        async for one in self._parts.index.stored(self._id):
+        async for one in self._parts.index.stored(self._table_id):
             page.append(one)
             if len(page) == LOAD:
                 yield page
@@ -260,7 +274,7 @@ class _Collection:
             found = {
                 one.version: one
                 async for one in self._parts.index.stored(
-                    self._id, [one.version for one in page]
+                    self._table_id, [one.version for one in page]
                 )
             }
             wrong = [
@@ -270,10 +284,17 @@ class _Collection:
             ]
             live = await audit.still_committed(connection, [one for one, _ in wrong])
             wrong = [(one, damage) for one, damage in wrong if one.version in live]
+            await self._stay()
             counts.update(damage for _, damage in wrong)
             if self._repair:
                 await self._forget(wrong)
         return counts
+
+    async def _stay(self) -> None:
+        """What is not in a table that was replaced by now may be in its successor."""
+        before = self._table_id
+        if await self.find_table() != before:
+            raise _SwappedError
 
     async def _forget(self, wrong: list[tuple[Committed, Damage]]) -> None:
         groups: dict[tuple[UUID, bool], dict[bytes, int]] = defaultdict(dict)
@@ -290,12 +311,12 @@ class _Collection:
         after = 0
         while page := await audit.strays(connection, after=after, limit=PAGE):
             after = page[-1]
-            found = self._parts.index.stored(self._id, page)
+            found = self._parts.index.stored(self._table_id, page)
             there = [one.version async for one in found]
             counts[Damage.STRAY] += len(there)
             if self._repair and there:
                 async with maintainer(self._parts.db, self._id, waits=True):
-                    await self._parts.index.delete_versions(self._id, there)
+                    await self._parts.index.delete_versions(self._table_id, there)
         return +counts
 
 

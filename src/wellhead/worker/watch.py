@@ -10,7 +10,7 @@ from typing import LiteralString
 from wellhead.services.parts import Parts
 from wellhead.store.jobs import WAITS_FOR_CONSENT
 from wellhead.worker.expunge import expunge_erased
-from wellhead.worker.maintain import flush_garbage
+from wellhead.worker.maintain import drop_retired, flush_garbage
 from wellhead.worker.outbox import publish
 from wellhead.worker.reaper import reap
 from wellhead.worker.scheduler import tick
@@ -48,6 +48,7 @@ DUE: dict[Chore, LiteralString] = {
           AND (scheduled_at IS NULL OR scheduled_at <= now()))""",
     flush_garbage: "EXISTS (SELECT FROM garbage)",
     expunge_erased: "EXISTS (SELECT FROM expunge)",
+    drop_retired: "EXISTS (SELECT FROM retired_table WHERE not_before <= now())",
 }
 """When each chore has something to do."""
 

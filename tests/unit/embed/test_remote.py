@@ -21,9 +21,9 @@ from tests.scripted_embedder import (
 )
 
 from wellhead.domain.errors import (
+    EmbedderError,
     FailureClass,
     FailureStage,
-    JobError,
     RefusedTextsError,
     RetryableError,
 )
@@ -215,7 +215,7 @@ async def test_a_server_that_stays_away_ends_the_job_and_blames_no_text(
     async with asked(server={}) as (embedder, server):
         server.troubles = _always(trouble)
 
-        with pytest.raises(JobError, match=r"openai:m-1.*committed stays"):
+        with pytest.raises(EmbedderError, match=r"openai:m-1.*committed stays"):
             await embedder.embed(TEXTS)
 
 
@@ -233,7 +233,7 @@ async def test_what_the_operator_has_to_mend_is_named(
     status: int, setting: str
 ) -> None:
     async with asked(refuses(status)) as (embedder, server):
-        with pytest.raises(JobError, match=f"{status}.*{setting}"):
+        with pytest.raises(EmbedderError, match=f"{status}.*{setting}"):
             await embedder.embed(TEXTS)
 
     assert len(server.asked) == 1
@@ -241,9 +241,9 @@ async def test_what_the_operator_has_to_mend_is_named(
 
 async def test_another_dimension_is_named() -> None:
     async with asked(server={"dimension": 12}) as (embedder, _):
-        with pytest.raises(JobError, match=r"12 .*48 .*EMBEDDER_DIMENSION to 12"):
+        with pytest.raises(EmbedderError, match=r"12 .*48 .*EMBEDDER_DIMENSION to 12"):
             await embedder.embed(TEXTS)
-        with pytest.raises(JobError, match="EMBEDDER_DIMENSION to 12"):
+        with pytest.raises(EmbedderError, match="EMBEDDER_DIMENSION to 12"):
             await embedder.embed_query("q")
 
 
@@ -325,7 +325,7 @@ async def test_the_key_is_in_no_error_and_no_log(
     caplog.set_level(logging.DEBUG)
     async with asked() as (embedder, server):
         server.troubles = _always(trouble)
-        with pytest.raises((JobError, RefusedTextsError)) as caught:
+        with pytest.raises((EmbedderError, RefusedTextsError)) as caught:
             await embedder.embed(["a"])
 
     said: BaseException | None = caught.value

@@ -43,7 +43,7 @@ class Ledger:
             organization_id=self.organization_id,
             readable_id=str(collection_id),
             name="Papers",
-            vector_size=3,
+            vector_size=64,
             embedding_model_name="constant",
             created_at=NOON,
             modified_at=NOON,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from wellhead.domain.chunks import Hit, Vectors
+from wellhead.domain.embedding import Embedders
 from wellhead.domain.entities import Access, Breadcrumb, entity_key
 from wellhead.domain.errors import (
     EntityError,
@@ -64,11 +65,11 @@ class ConstantEmbedder:
 
     error: SyncError | None = None
     name: str = "constant"
-    dimension: int = 3
+    dimension: int = 64
     chunk_characters: int = 100
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        return np.ones((len(texts), 3), dtype=np.float32).data
+        return np.ones((len(texts), 64), dtype=np.float32).data
 
     async def embed_query(self, text: str) -> Vectors:
         if self.error:
@@ -101,7 +102,7 @@ async def find(
     return await instant.search(
         ledger.reads,
         cast("Index", index),
-        embedder or ConstantEmbedder(),
+        Embedders(embedder or ConstantEmbedder()),
         InstantQuery(collection_id=ledger.collection_id, **asked | query),
     )
 

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from wellhead.domain.chunks import EntityChunks, text_hash
+from wellhead.domain.embedding import Embedders
 from wellhead.domain.entities import entity_key
 from wellhead.domain.filters import FilterGroup, Operator, condition
 from wellhead.domain.search import InstantQuery, SearchResult, Strategy
@@ -17,7 +18,14 @@ from wellhead.embed.null import NullEmbedder
 from wellhead.index.lance import LanceIndex
 from wellhead.search.instant import search
 
-EMBEDDER = NullEmbedder()
+
+class OwnEmbedder(NullEmbedder):
+    """The one that the ledger's collections are of, as far as that says."""
+
+    name = "constant"
+
+
+EMBEDDER = OwnEmbedder(64)
 
 
 @dataclass
@@ -62,7 +70,7 @@ class Library:
         asked = InstantQuery(
             collection_id=self.ledger.collection_id, query=query, **more
         )
-        return await search(self.ledger.reads, self.index, EMBEDDER, asked)
+        return await search(self.ledger.reads, self.index, Embedders(EMBEDDER), asked)
 
     async def ids(self, query: str, **more: Any) -> list[str]:
         return [result.entity_id for result in await self.find(query, **more)]
@@ -205,4 +213,7 @@ async def test_two_collections_do_not_mix(library: Library) -> None:
     elsewhere = await library.ledger.collection(uuid4())
     asked = InstantQuery(collection_id=elsewhere, query="wing")
 
-    assert await search(library.ledger.reads, library.index, EMBEDDER, asked) == []
+    assert (
+        await search(library.ledger.reads, library.index, Embedders(EMBEDDER), asked)
+        == []
+    )

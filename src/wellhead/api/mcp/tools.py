@@ -68,7 +68,7 @@ async def _search(asker: Asker, asked: take.Search) -> Found:
         offset=asked.offset,
         principal=asker.principal,
     )
-    found = await instant.search(parts.reads, parts.index, parts.embedder, query)
+    found = await instant.search(parts.reads, parts.index, parts.embedders, query)
     return Found(
         results=[show.hit(asked.collection, one) for one in found],
         next_offset=show.next_offset(found, asked.limit, asked.offset),

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -43,7 +44,7 @@ FALLS_BACK: dict[int | str, dict[str, Any]] = {
     200: {
         "headers": {
             FALLBACK_HEADER: {
-                "description": "How it was searched without a language model, and why.",
+                "description": "How it was searched instead, and why.",
                 "schema": {"type": "string"},
             }
         }
@@ -66,16 +67,17 @@ CollectionId = Annotated[UUID, Depends(_collection_id)]
 OneErrand = Annotated[Errand, Depends(new_errand)]
 
 
-@router.post("/instant")
+@router.post("/instant", responses=FALLS_BACK)
 async def search_instantly(
     collection_id: CollectionId,
     body: InstantSearchRequest,
     parts: Services,
     principal: ForWhom,
+    response: Response,
 ) -> SearchV2Response:
     """Search by meaning and by words at once, without a language model."""
     query = replace(body.meant(collection_id), principal=principal)
-    return await _answer(parts, query)
+    return await _answer(parts, query, response)
 
 
 @router.post("/classic", responses=FALLS_BACK)
@@ -96,7 +98,7 @@ async def search_classically(
         means = means_of(parts)
     except NotConfiguredError:
         tell_fallback(response, Strategy.HYBRID)
-        return await _answer(parts, query)
+        return await _answer(parts, query, response)
     found = await classic.search(means, query)
     if found.why_plain is not None:
         tell_fallback(response, Strategy.HYBRID, found.why_plain)
@@ -151,7 +153,7 @@ def means_of(parts: Parts) -> Means:
     return Means(
         reads=parts.reads,
         index=parts.index,
-        embedder=parts.embedder,
+        embedders=parts.embedders,
         model=require_language_model(parts.language_model),
         clock=parts.clock,
         reranker=parts.reranker,
@@ -162,16 +164,26 @@ def means_of(parts: Parts) -> Means:
 def tell_fallback(
     response: Response, strategy: Strategy, why: str = NOT_CONFIGURED
 ) -> None:
-    """Say in a header how it was searched, and why not with a language model."""
-    response.headers[FALLBACK_HEADER] = f"{strategy}; {why}"
+    """Say in a header how it was searched, and why not as it was asked for."""
+    said = f"{strategy}; {why}".encode("ascii", "replace").decode()
+    response.headers[FALLBACK_HEADER] = said
 
 
 async def _tell_nobody(_event: Event) -> None:
     pass
 
 
-async def _answer(parts: Parts, query: InstantQuery) -> SearchV2Response:
-    return _response(await search(parts.reads, parts.index, parts.embedder, query))
+async def _answer(
+    parts: Parts, query: InstantQuery, response: Response
+) -> SearchV2Response:
+    found = await search(
+        parts.reads,
+        parts.index,
+        parts.embedders,
+        query,
+        fell_back=partial(tell_fallback, response, Strategy.KEYWORD),
+    )
+    return _response(found)
 
 
 def _response(found: list[search_results.SearchResult]) -> SearchV2Response:

@@ -117,7 +117,7 @@ async def stream_as_before(
 
 
 async def _results(parts: Parts, asked: InstantQuery) -> list[FormerResult]:
-    found = await search(parts.reads, parts.index, parts.embedder, asked)
+    found = await search(parts.reads, parts.index, parts.embedders, asked)
     return [former_result(SearchResult.of(one)) for one in found]
 
 

@@ -99,6 +99,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organization")),
     )
     op.create_table(
+        "retired_table",
+        sa.Column("table_id", sa.UUID(), nullable=False),
+        sa.Column("collection_id", sa.UUID(), nullable=False),
+        sa.Column("not_before", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("passes", sa.SmallInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("table_id", name=op.f("pk_retired_table")),
+    )
+    op.create_table(
         "setting",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
@@ -170,6 +178,7 @@ def upgrade() -> None:
         ),
         sa.Column("vector_size", sa.Integer(), nullable=False),
         sa.Column("embedding_model_name", sa.Text(), nullable=False),
+        sa.Column("table_id", sa.UUID(), nullable=True),
         sa.Column(
             "is_deleting", sa.Boolean(), server_default=sa.text("false"), nullable=False
         ),
@@ -278,6 +287,33 @@ def upgrade() -> None:
     )
     op.create_index(
         op.f("ix_expunge_collection_id"), "expunge", ["collection_id"], unique=False
+    )
+    op.create_table(
+        "reembedding",
+        sa.Column("collection_id", sa.UUID(), nullable=False),
+        sa.Column("table_id", sa.UUID(), nullable=False),
+        sa.Column("embedding_model_name", sa.Text(), nullable=False),
+        sa.Column("vector_size", sa.Integer(), nullable=False),
+        sa.Column("phase", sa.Text(), nullable=False),
+        sa.Column(
+            "chunks", sa.BigInteger(), server_default=sa.text("0"), nullable=False
+        ),
+        sa.Column(
+            "copied", sa.BigInteger(), server_default=sa.text("0"), nullable=False
+        ),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.Column("started_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("moved_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.CheckConstraint(
+            "phase IN ('copying','closing')", name=op.f("ck_reembedding_phase")
+        ),
+        sa.ForeignKeyConstraint(
+            ["collection_id"],
+            ["collection.id"],
+            name=op.f("fk_reembedding_collection_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("collection_id", name=op.f("pk_reembedding")),
     )
     op.create_table(
         "source_connection",
