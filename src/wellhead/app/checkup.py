@@ -18,10 +18,12 @@ from wellhead.app.processes import database_url
 from wellhead.app.search_probe import searches
 from wellhead.app.settings import Settings, variable
 from wellhead.app.wiring import open_parts
+from wellhead.domain.embedding import same_passages
 from wellhead.domain.errors import StartError, WellheadError
 from wellhead.index.lance_manifest import missing_files
 from wellhead.sources.registry import Registry
-from wellhead.store import migrate
+from wellhead.store import migrate, reembeddings, stale_passages
+from wellhead.store.reading import Reader
 from wellhead.worker.scrub import Damage, Finding, ScrubReport, scrub
 
 Check = dict[str, Any]
@@ -69,6 +71,7 @@ def check_all(settings: Settings) -> list[Check]:
         *_try("index", lambda: _index(settings)),
         *_try("search", lambda: searches(settings)),
         *_try("embedder", lambda: asyncio.run(_embedder(settings))),
+        *_try("vectors", lambda: _vectors(settings)),
         *_try("sources", lambda: _sources(settings)),
     ]
 
@@ -136,6 +139,44 @@ async def _embedder(settings: Settings) -> str:
     if vector.nbytes != embedder.dimension * 4:
         raise StartError(f"{embedder.name} gave {vector.nbytes} bytes")
     return f"{embedder.name}, {embedder.dimension} dimensions"
+
+
+def _vectors(settings: Settings) -> str:
+    """Tell whether all vectors are this embedder's, and how far that is."""
+    is_new = not (settings.data_dir / "postgres").exists()
+    if settings.database_url is None and is_new:
+        return "none yet"
+    with database(settings) as running:
+        url = database_url(running)
+        if migrate.current(url) is None:
+            return "none yet"
+        return asyncio.run(_vectors_in(settings, url))
+
+
+async def _vectors_in(settings: Settings, url: str) -> str:
+    embedder = choose_embedder(settings)
+    reads = Reader(url)
+    await reads.open()
+    try:
+        others = await reembeddings.concerned(reads, embedder.name, embedder.dimension)
+        under_way = await reembeddings.under_way(reads)
+        stale = await stale_passages.by_connection(reads, same_passages(embedder))
+    finally:
+        await reads.close()
+        await embedder.close()
+    stuck = [f"{one.readable_id}: {one.error}" for one in under_way if one.error]
+    if stuck:
+        raise StartError(f"embedding anew does not go on: {'; '.join(stuck)}")
+    said = [f"{one.readable_id} {one.percent} %" for one in under_way]
+    waiting = len(others) - len(under_way)
+    said += [f"{waiting} collections wait for a worker"] if waiting else []
+    told = f"all of {embedder.name}"
+    if said:
+        told = f"embedding anew with {embedder.name}: {', '.join(said)}"
+    if stale:
+        entities = sum(one.entities for one in stale)
+        told += f"; {entities} entities were cut otherwise, see `wellhead reindex`"
+    return told
 
 
 def _sources(settings: Settings) -> str:

@@ -15,6 +15,7 @@ COMMANDS = {
     "search": "search",
     "mcp": "mcp",
     "doctor": "doctor",
+    "reindex": "reindex",
     "audit": "audit",
     "backup": "backup",
     "restore": "backup",
