@@ -1,6 +1,6 @@
 """Asking a WebDAV server: folders, properties, and what its answers mean."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,10 +68,11 @@ class Server:
 
     async def list(
         self, client: httpx.AsyncClient, place: str, *, depth: int = 1
-    ) -> AsyncGenerator[Found]:
-        """Yield what the folder holds as the answer arrives, with depth 0 the place.
+    ) -> list[Found]:
+        """Return what the folder holds, with depth 0 the place itself.
 
-        Raises FolderError where the server refuses this place alone.
+        The answer is parsed as it arrives, and the line is free before anyone looks
+        at a file. Raises FolderError where the server refuses this place alone.
         """
         with _translated(self.url):
             asking = client.stream(
@@ -84,12 +85,12 @@ class Server:
                 _judge(self.url, response)
                 # expat itself stops entity bombs
                 parser: XMLPullParser[Any] = XMLPullParser(["end"])
+                lines: list[Found] = []
                 async for data in response.aiter_bytes():
                     parser.feed(data)
-                    for found in self._found(parser):
-                        if depth == 0 or _is_in(place, found.place):
-                            yield found
+                    lines += self._found(parser)
                 parser.close()
+        return [one for one in lines if depth == 0 or _is_in(place, one.place)]
 
     def download(self, client: httpx.Client, place: str, target: Path) -> None:
         """Write the content; raises EntityError."""
@@ -112,7 +113,8 @@ class Server:
             ) from error
 
     def _found(self, parser: "XMLPullParser[Any]") -> Iterator[Found]:
-        for _, element in parser.read_events():
+        events: Any = parser.read_events()
+        for _, element in events:
             if element.tag == f"{_DAV}response":
                 path = _same(urlsplit(element.findtext(f"{_DAV}href", "")).path)
                 if path.startswith(self._root):

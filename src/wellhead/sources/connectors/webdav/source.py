@@ -135,13 +135,12 @@ class WebDAVSource(Source):
     async def _prove_root(self, client: httpx.AsyncClient) -> None:
         url = self.config.url
         try:
-            async with aclosing(self._server.list(client, "", depth=0)) as found:
-                root = await anext(found, None)
+            found = await self._server.list(client, "", depth=0)
         except FolderError as error:
             if error.status in {404, 410}:
                 raise ConfigError(f"The folder '{url}' does not exist") from error
             raise ConfigError(f"'{url}' cannot be listed: {error}") from error
-        if root is None or not root.is_folder:
+        if not found or not found[0].is_folder:
             raise ConfigError(f"'{url}' is not a folder of a WebDAV server")
 
     async def _walk(
@@ -152,18 +151,19 @@ class WebDAVSource(Source):
         while folders:
             folder = folders.pop()
             try:
-                async with aclosing(self._server.list(client, folder)) as listing:
-                    async for found in listing:
-                        path = _named(found)
-                        if not found.is_folder:
-                            if files.take(path):
-                                yield self._item(files, found)
-                        elif files.enter(f"{path}/") and (not ways or path in ways):
-                            folders.append(f"{found.place}/")
+                listing = await self._server.list(client, folder)
             except FolderError as error:
-                if folder and error.status in {404, 410}:
-                    continue  # removed since its parent was listed
-                yield Failure(None, f"The folder '/{folder}' cannot be read: {error}")
+                if not folder or error.status not in {404, 410}:  # removed meanwhile
+                    where = f"The folder '/{folder}'"
+                    yield Failure(None, f"{where} cannot be read: {error}")
+                continue
+            for found in listing:
+                path = _named(found)
+                if not found.is_folder:
+                    if files.take(path):
+                        yield self._item(files, found)
+                elif files.enter(f"{path}/") and (ways is None or path in ways):
+                    folders.append(f"{found.place}/")
 
     def _item(self, files: RemoteFiles, found: Found) -> Item:
         moment = found.modified.isoformat() if found.modified else ""
