@@ -24,7 +24,7 @@ _TERM = re.compile(r"\w{2,}", re.UNICODE)
 _MOST_TERMS = 32
 _LITTLE = frozenset(
     "a an and are as at be by do does did for from has have how in is it its of on"  # noqa: SIM905  # one word a line would be harder to read
-    " or that the this to was we were what when where which who why will with you".split()
+    " or that the this to was we were what when where which who why will you".split()
 )
 """Words that say nothing by themselves: marking them would hide the others."""
 _SHOWN_CHARACTERS = 700
@@ -142,7 +142,7 @@ async def _results(
             return done.results, said
     else:
         note = None
-    return await search(parts.reads, parts.index, parts.embedder, query), note
+    return await search(parts.reads, parts.index, parts.embedders, query), note
 
 
 def passages(results: Sequence[SearchResult], query: str) -> list[Passage]:
