@@ -10,6 +10,7 @@ from wellhead.domain.oauth import OAuthClient, OAuthPolicy
 
 FILE = "oauth_clients.toml"
 _FIELDS = {"client_id", "client_secret"}
+_MORE = {"scopes"}
 
 
 def read_oauth(settings: Settings) -> OAuthPolicy:
@@ -36,10 +37,19 @@ def _clients(file: Path) -> dict[str, OAuthClient]:
 
 
 def _client(file: Path, name: str, table: Any) -> OAuthClient:
-    is_whole = isinstance(table, dict) and table.keys() == _FIELDS
-    if not is_whole or not all(isinstance(one, str) and one for one in table.values()):
+    is_known = isinstance(table, dict) and table.keys() - _MORE == _FIELDS
+    if not is_known or not all(map(_is_text, (table[one] for one in _FIELDS))):
         raise StartError(
             f"{file}: [{name}] must hold client_id and client_secret, each a text in "
-            "quotes, and nothing else"
+            "quotes; it may hold scopes, and nothing else"
         )
-    return OAuthClient(table["client_id"], table["client_secret"])
+    scopes = table.get("scopes")
+    if scopes is None:
+        return OAuthClient(table["client_id"], table["client_secret"])
+    if not isinstance(scopes, list) or not all(map(_is_text, scopes)):
+        raise StartError(f"{file}: [{name}] scopes must be a list of texts in quotes")
+    return OAuthClient(table["client_id"], table["client_secret"], tuple(scopes))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""

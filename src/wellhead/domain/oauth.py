@@ -16,6 +16,8 @@ class OAuthClient:
 
     id: str
     secret: str = field(repr=False)
+    scopes: tuple[str, ...] | None = None
+    """What it was registered for, if that is not what Wellhead would ask for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

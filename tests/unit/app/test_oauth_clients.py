@@ -13,13 +13,19 @@ from wellhead.domain.oauth import OAuthClient
 def test_clients_are_read_from_the_data_directory(tmp_path: Path) -> None:
     nothing = read_oauth(load(data_dir=tmp_path))
     file = tmp_path / "oauth_clients.toml"
-    file.write_text('[google]\nclient_id = "a"\nclient_secret = "b"\n')
+    file.write_text(
+        '[google]\nclient_id = "a"\nclient_secret = "b"\n'
+        '[asana]\nclient_id = "c"\nclient_secret = "d"\nscopes = ["tasks:read"]\n'
+    )
     origins = "https://a.example.com, http://localhost:3000"
     policy = read_oauth(load(data_dir=tmp_path, oauth_redirect_origins=origins))
 
     assert nothing.clients == {}
     assert nothing.clients_file == str(file)
-    assert policy.clients == {"google": OAuthClient("a", "b")}
+    assert policy.clients == {
+        "google": OAuthClient("a", "b"),
+        "asana": OAuthClient("c", "d", ("tasks:read",)),
+    }
     assert policy.redirect_origins == ("https://a.example.com", "http://localhost:3000")
     assert "'b'" not in repr(policy)
 
@@ -32,6 +38,7 @@ def test_clients_are_read_from_the_data_directory(tmp_path: Path) -> None:
         '[google]\nclient_id = "a"',
         '[google]\nclient_id = "a"\nclient_secret = ""',
         '[google]\nclient_id = "a"\nclient_secret = 7',
+        '[google]\nclient_id = "a"\nclient_secret = "s3cret"\nscopes = "read"',
         '[google]\nclient_id = "a"\nclient_secret = "s3cret"\nsurplus = 1',
     ],
 )

@@ -43,9 +43,9 @@ def authorization_url(
         "state": state,
         **provider.extra,
     }
-    if provider.scopes:
-        scopes = provider.scope_separator.join(provider.scopes)
-        asked[provider.scope_parameter] = scopes
+    scopes = provider.scopes if client.scopes is None else client.scopes
+    if scopes:
+        asked[provider.scope_parameter] = provider.scope_separator.join(scopes)
     if provider.uses_pkce:
         asked |= {"code_challenge": _challenge(proof), "code_challenge_method": "S256"}
     return with_query(provider.authorize_url, asked)

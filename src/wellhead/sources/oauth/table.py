@@ -142,7 +142,7 @@ _ALONE = (
         name="notion",
         authorize_url="https://api.notion.com/v1/oauth/authorize",
         token_url="https://api.notion.com/v1/oauth/token",
-        oauth_type="access_only",
+        oauth_type="with_rotating_refresh",
         extra={"owner": "user"},
         uses_pkce=False,
         client_auth="basic",
@@ -199,6 +199,8 @@ _ALONE = (
         authorize_url="https://{subdomain}.zendesk.com/oauth/authorizations/new",
         token_url="https://{subdomain}.zendesk.com/oauth/tokens",
         scopes=("read",),
+        oauth_type="with_rotating_refresh",
+        body_format="json",
     ),
     OAuthProvider(
         name="zoho_crm",

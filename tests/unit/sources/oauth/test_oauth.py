@@ -74,6 +74,11 @@ def test_the_page_is_asked_for_what_the_provider_wants_to_know() -> None:
     assert query["user_scope"][0].startswith("channels:read,")
     assert "code_challenge" not in query
     assert CLIENT.secret not in url
+    narrow = replace(CLIENT, scopes=("users:read", "search:read"))
+    url = oauth2.authorization_url(
+        provider, narrow, back_to=BACK, state="st", proof=PROOF
+    )
+    assert parse_qs(urlsplit(url).query)["user_scope"] == ["users:read,search:read"]
 
 
 @pytest.mark.parametrize("way", ["basic", "body"])
