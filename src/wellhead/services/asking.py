@@ -15,6 +15,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from wellhead.domain.connections import AuthMethod
 from wellhead.domain.consents import LINK_LIFE, Consent, ConsentLink
 from wellhead.domain.errors import (
     BadRequestError,
@@ -32,6 +33,7 @@ from wellhead.services.checks import UpstreamError
 from wellhead.services.parts import Parts
 from wellhead.sources.base import Source
 from wellhead.sources.oauth import oauth1, oauth2
+from wellhead.sources.oauth.table import provider_of
 from wellhead.store.secrets import Cipher
 
 CALLBACK = "/source-connections/callback"
@@ -94,6 +96,15 @@ def unseal(parts: Parts, consent: Consent) -> Sealed:
 
 def _cipher(parts: Parts) -> Cipher:
     return parts.cipher.for_purpose(_PURPOSE)
+
+
+def can_ask(parts: Parts, short_name: str) -> bool:
+    """Tell whether owners can be asked with a client of the operator's."""
+    source = parts.sources.get(short_name)
+    provider = provider_of(source.info)
+    if provider is None or AuthMethod.OAUTH_BROWSER not in source.info.auth_methods:
+        return False
+    return not parts.oauth.clients.keys().isdisjoint((short_name, provider.name))
 
 
 async def ask(parts: Parts, question: Question) -> Asked:
@@ -215,7 +226,8 @@ def valid_redirect(parts: Parts, url: str | None) -> str | None:
         raise _refused("a whole URL with http or https and a host is wanted")
     origin = f"{parsed.scheme}://{parsed.netloc}".lower()
     allowed = {one.lower().rstrip("/") for one in parts.oauth.redirect_origins}
-    if allowed and origin not in allowed:
+    is_ours = url.startswith(f"{_base(parts)}/")
+    if allowed and not is_ours and origin not in allowed:
         raise _refused(f"{origin} is not among WELLHEAD_OAUTH_REDIRECT_ORIGINS")
     return url
 

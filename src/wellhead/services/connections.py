@@ -190,7 +190,7 @@ async def get_connection(
 ) -> ConnectionDetails:
     """Return it with all that is shown of it, and the link that it waits for."""
     found = await _details(parts, parts.reads, organization_id, connection_id)
-    if found.connection.is_authenticated:
+    if found.connection.is_authenticated and not found.needs_its_owner:
         return found
     async with parts.db.connect() as connection:
         consent = await consents.find(connection, connection_id)

@@ -235,8 +235,12 @@ async def ask_again(
     connection_id: UUID,
     *,
     session_id: UUID | None = None,
+    redirect_url: str | None = None,
 ) -> ConnectionDetails:
-    """Ask the owner anew; what was granted before stays until there is an answer."""
+    """Ask the owner anew; what was granted before stays until there is an answer.
+
+    Without another `redirect_url` the browser goes where it was to go before.
+    """
     details = await connections.get_connection(parts, organization_id, connection_id)
     about = details.connection
     if about.is_authenticated and not details.needs_its_owner:
@@ -252,7 +256,7 @@ async def ask_again(
             source=parts.sources.get(about.short_name),
             config=about.config,
             own_client=_kept(parts, about, sealed).client,
-            redirect_url=before.redirect_url if before else None,
+            redirect_url=redirect_url or (before.redirect_url if before else None),
             session_id=session_id,
         ),
     )

@@ -36,6 +36,8 @@ LEFT JOIN LATERAL (
 _STATE: LiteralString = """
 CASE
   WHEN j.status = 'pending' AND j.created_at < %(now)s - interval '2 minutes'
+    AND NOT EXISTS (SELECT FROM consent q WHERE q.connection_id = c.id
+      AND q.granted_at IS NOT NULL AND q.verified_at IS NULL)
     OR j.status IN ('running', 'cancelling') AND (
       j.lease_until < %(now)s - interval '1 minute'
       OR greatest(j.progress_at, j.waiting_until) < %(now)s - interval '15 minutes')

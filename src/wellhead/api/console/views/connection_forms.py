@@ -19,13 +19,15 @@ from wellhead.api.console.forms import (
     read,
     typed,
 )
+from wellhead.api.console.views import consent
 from wellhead.api.console.visits import Visit
 from wellhead.api.schemas.collections import CollectionName
 from wellhead.api.schemas.source_connections import ConnectionName
 from wellhead.domain.connections import AuthMethod, ConnectionDetails
 from wellhead.domain.errors import InvalidInputError, RequestError
 from wellhead.services import catalogue, collections, connections
-from wellhead.services.authentication import Direct, OAuthToken
+from wellhead.services.asking import can_ask
+from wellhead.services.authentication import Direct, OAuthBrowser, OAuthToken
 from wellhead.services.catalogue import SourceDescription
 from wellhead.services.connections import ConnectionChange, NewConnection
 from wellhead.services.schedules import Schedule, next_runs, valid_cron
@@ -56,6 +58,8 @@ class Draft:
     credentials: list[Input]
     token: bool = False
     """Whether an access token is asked for instead of credentials."""
+    browser: bool = False
+    """Whether its owner gives consent in a browser instead of either."""
 
 
 async def ask_for_new(visit: Visit) -> Response:
@@ -66,13 +70,17 @@ async def ask_for_new(visit: Visit) -> Response:
         collection_name=_DEFAULT_COLLECTION,
         config=inputs(CONFIG, source.config_fields, {}),
         credentials=inputs(CREDENTIALS, source.credential_fields, {}),
-        token=_wants_token(source),
+        **_ways(visit, source),
     )
     return await _new_page(visit, source, draft, {})
 
 
-def _wants_token(source: SourceDescription) -> bool:
-    return AuthMethod.DIRECT not in source.auth_methods
+def _ways(visit: Visit, source: SourceDescription) -> dict[str, bool]:
+    """Tell how a connection of this source is authenticated, if not by credentials."""
+    if AuthMethod.DIRECT in source.auth_methods:
+        return {}
+    by_browser = can_ask(visit.parts, source.short_name)
+    return {"browser": by_browser, "token": not by_browser}
 
 
 async def _new_page(
@@ -107,7 +115,7 @@ async def create(visit: Visit) -> Response:
         collection_name=form.text("collection_name"),
         config=typed(CONFIG, source.config_fields, form),
         credentials=typed(CREDENTIALS, source.credential_fields, form),
-        token=_wants_token(source),
+        **_ways(visit, source),
     )
     problems: Problems = {}
     if draft.name and (wrong := problem_with(_NAME, draft.name)):
@@ -120,6 +128,8 @@ async def create(visit: Visit) -> Response:
         found = problems_of(error)
         return await _new_page(visit, source, draft, found, status=error.status)
     where = f"/connections/{made.connection.id}"
+    if made.consent is not None:
+        return visit.go(where, "One step is left: its owner's consent.")
     if made.last_job is not None:
         where = f"/jobs/{made.last_job.id}"
     return visit.go(where, f"“{made.connection.name}” is connected and syncing.")
@@ -129,11 +139,14 @@ async def _create(
     visit: Visit, source: SourceDescription, draft: Draft
 ) -> ConnectionDetails:
     form = visit.form
-    authentication: Direct | OAuthToken = Direct(
+    authentication: Direct | OAuthToken | OAuthBrowser = Direct(
         read(CREDENTIALS, source.credential_fields, form)
     )
     if draft.token:
         authentication = OAuthToken(form.text("access_token"))
+    elif draft.browser:
+        parts, back = consent.asking(visit)
+        visit, authentication = replace(visit, parts=parts), OAuthBrowser(None, back)
     new = NewConnection(
         short_name=source.short_name,
         readable_collection_id=draft.collection,

@@ -6,6 +6,7 @@ from uuid import UUID
 from starlette.responses import Response
 
 from wellhead.api.console.live import Shown, stream
+from wellhead.api.console.views import consent
 from wellhead.api.console.visits import Visit
 from wellhead.domain.connections import ConnectionDetails
 from wellhead.domain.errors import (
@@ -28,6 +29,8 @@ FOLLOW_SECONDS = 1.0
 
 
 async def list_all(visit: Visit) -> Response:
+    if visit.asked(consent.NAMED):
+        return await consent.come_back(visit)
     wanted = visit.asked("state")
     states = {one.value for one in ConnectionState}
     choice = Choice(
