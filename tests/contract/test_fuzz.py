@@ -40,6 +40,9 @@ SELDOM = {
     "DELETE /collections/{readable_id}/entities",  # the rest need two things that fit
     "DELETE /collections/{readable_id}/entities/erased",
     "DELETE /api-keys",
+    # nobody gives consent here
+    "POST /source-connections/{source_connection_id}/verify-oauth",
+    "POST /source-connections/{source_connection_id}/reinitiate-oauth",
 }
 """What is not expected to succeed by chance."""
 

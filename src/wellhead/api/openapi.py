@@ -82,6 +82,7 @@ ALSO: dict[str, tuple[int, ...]] = {
     "connect_source": (404, 502),
     "create_session": (404,),
     "run_connection": (409,),
+    "ask_consent_again": (400, 502),
     "cancel_job": (409,),
     "delete_key": (404,),
     "list_entity_types": (404,),
