@@ -8,18 +8,25 @@ from uuid import UUID
 
 import pytest
 from tests.bench import Bench, thing
+from tests.scripted_embedder import DIMENSION, embedding
 
 from wellhead.domain.embedding import IndexTable
+from wellhead.domain.entities import Access
 from wellhead.domain.errors import EmbedderError, UnavailableError
 from wellhead.domain.items import Checkpoint, Item, ScopeEnd, ScopeStart, Upsert
 from wellhead.domain.jobs import JobStatus, SyncJob
-from wellhead.domain.ports import Embedder
+from wellhead.domain.ports import Embedder, Scope
+from wellhead.domain.principals import Principal
 from wellhead.domain.search import InstantQuery, Strategy
+from wellhead.embed.names import RemoteModel
 from wellhead.embed.null import NullEmbedder
+from wellhead.embed.remote import Access as ServerAccess
+from wellhead.embed.remote import RemoteEmbedder
 from wellhead.search.instant import search
 from wellhead.store import index_tables, reembeddings
 from wellhead.worker import reembed as module
 from wellhead.worker.boot import want_embedder
+from wellhead.worker.expunge import expunge_erased
 from wellhead.worker.maintain import drop_retired, flush_garbage
 from wellhead.worker.reembed import reembed
 from wellhead.worker.run_job import run_job
@@ -176,6 +183,35 @@ async def test_a_question_is_embedded_again_when_tables_were_swapped(
     assert asked == [OLD, NEW]
 
 
+async def test_who_may_see_an_entity_is_in_the_new_table_too(bench: Bench) -> None:
+    async def items(_: Any) -> AsyncIterator[Item]:
+        for name, viewers in (
+            ("hers", ("user:ann@x.org",)),
+            ("his", ("user:bob@x.org",)),
+        ):
+            access = Access(viewers=viewers, is_public=False)
+            yield Upsert(replace(thing(name, f"content of {name}"), access=access))
+        yield Upsert(replace(thing("all", "content"), access=Access(is_public=True)))
+
+    bench.script.items = items
+    await bench.sync()
+    await change(bench)
+    await reembed(bench.parts)
+
+    asked = InstantQuery(
+        collection_id=bench.collection_id,
+        query="content",
+        principal=Principal(names=("user:ann@x.org",)),
+    )
+    parts = bench.parts
+    found = await search(parts.reads, parts.index, parts.embedders, asked)
+    assert {one.original_entity_id for one in found} == {"hers", "all"}
+    table = await live(bench)
+    reader = await parts.index.reader(table.id)
+    hits = await reader.keyword("content", 9, Scope(principal=asked.principal))
+    assert len(hits) == 2, "the index knows it, not the ledger alone"
+
+
 class Killed(BaseException):
     """As kill -9: nothing after it happens."""
 
@@ -202,22 +238,23 @@ def places(
     index = bench.parts.index
     return {
         "before begin": lambda: at(reembeddings, "begin", after=False),
-        "after begin": lambda: at(reembeddings, "begin", after=True),
+        "in begin": lambda: at(reembeddings, "begin", after=True),
+        "begun": lambda: at(reembeddings, "under_way", after=False),
         "before append": lambda: at(index, "append", after=False, times=2),
         "after append": lambda: at(index, "append", after=True, times=2),
         "a piece of a large one": lambda: at(index, "append", after=True, times=7),
         "before closing": lambda: at(reembeddings, "close_door", after=False),
-        "after closing": lambda: at(reembeddings, "close_door", after=True),
-        "before the swap": lambda: at(reembeddings, "swap", after=False),
-        "after the swap": lambda: at(reembeddings, "swap", after=True),
+        "in closing": lambda: at(reembeddings, "close_door", after=True),
+        "closed": lambda: at(reembeddings, "swap", after=False),
+        "in the swap": lambda: at(reembeddings, "swap", after=True),
         "at maintenance": lambda: at(index, "maintain", after=False),
     }
 
 
 PLACES = (
-    *("before begin", "after begin", "before append", "after append"),
-    *("a piece of a large one", "before closing", "after closing"),
-    *("before the swap", "after the swap", "at maintenance"),
+    *("before begin", "in begin", "begun", "before append", "after append"),
+    *("a piece of a large one", "before closing", "in closing", "closed"),
+    *("in the swap", "at maintenance"),
 )
 
 
@@ -503,7 +540,7 @@ async def test_back_again_half_way_the_new_table_is_given_up(
     was = await live(bench)
     await change(bench)
     with monkeypatch.context() as dying:
-        places(bench, dying)["after closing"]()
+        places(bench, dying)["closed"]()
         with pytest.raises(Killed):
             await reembed(bench.parts)
 
@@ -565,3 +602,46 @@ async def test_what_the_old_table_had_lost_comes_with_the_next_job(
     assert await bench.found("content") == {"000", "001", "002", "004"}
     await bench.sync()
     assert await bench.world() == bench.script.world
+
+
+async def test_what_was_erased_is_expunged_anew_from_the_new_table(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.script.world = worldly(3)
+    await bench.sync()
+    await change(bench)
+    with monkeypatch.context() as dying:
+        places(bench, dying)["begun"]()
+        with pytest.raises(Killed):
+            await reembed(bench.parts)
+    await bench.execute(
+        "INSERT INTO expunge (version, collection_id, clean_state, rewritten_at)"
+        " SELECT 1, id, 1000000, now() - interval '1 hour' FROM collection"
+    )
+
+    assert await expunge_erased(bench.parts) == 0, "the next table may hold it"
+    await reembed(bench.parts)
+
+    assert await bench.scalar("SELECT clean_state FROM expunge") is None
+    await expunge_erased(bench.parts)
+    assert await bench.scalar("SELECT clean_state FROM expunge") is not None
+
+
+async def test_a_passage_that_the_new_embedder_refuses_is_found_by_its_words(
+    bench: Bench,
+) -> None:
+    async with embedding(refused="poison") as server:
+        to = RemoteEmbedder(
+            RemoteModel("openai", "m", DIMENSION), ServerAccess(url=server.url)
+        )
+        bench.script.world = worldly(5) | {"bad": "content that is poison"}
+        await bench.sync()
+        use(bench, to, NullEmbedder(OLD))
+        await want_embedder(bench.parts)
+        await reembed(bench.parts)
+
+        assert (await live(bench)).model == "openai:m"
+        assert await bench.world() == bench.script.world
+        assert await nearest(bench, titled("003", "content number 3")) == "003"
+        await is_whole(bench)
+        await to.close()

@@ -12,7 +12,7 @@ from wellhead.domain.ports import Index
 from wellhead.engine.procrastinate import Task
 from wellhead.worker import boot
 from wellhead.worker.expunge import expunge_erased
-from wellhead.worker.maintain import flush_garbage
+from wellhead.worker.maintain import drop_retired, flush_garbage
 from wellhead.worker.outbox import publish
 from wellhead.worker.reaper import reap
 from wellhead.worker.scheduler import tick
@@ -75,6 +75,11 @@ async def test_nothing_is_asked_for_where_nothing_is_to_be_done(bench) -> None:
         (
             "INSERT INTO expunge (version, collection_id) SELECT 1, id FROM collection",
             expunge_erased,
+        ),
+        (
+            "INSERT INTO retired_table (table_id, collection_id, not_before, passes)"
+            " SELECT gen_random_uuid(), id, now(), 2 FROM collection",
+            drop_retired,
         ),
     ],
 )

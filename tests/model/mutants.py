@@ -134,14 +134,15 @@ MUTANTS = (
     Mutant(
         "a search opens the index before it has its snapshot",
         "search/instant.py",
-        "            async with reader.snapshot() as reads:\n"
-        "                return await _answer(reads, index, query, vector)\n",
-        "            early = await index.reader(query.collection_id)\n"
-        "            class Early:\n"
-        "                async def reader(self, _):\n"
-        "                    return early\n"
-        "            async with reader.snapshot() as reads:\n"
-        "                return await _answer(reads, Early(), query, vector)\n",
+        "                async with reader.snapshot() as reads:\n"
+        "                    seen = await horizon(reads, query.collection_id)\n",
+        "                early = await index.reader(table.id)\n"
+        "                class Early:\n"
+        "                    async def reader(self, _):\n"
+        "                        return early\n"
+        "                index = Early()\n"
+        "                async with reader.snapshot() as reads:\n"
+        "                    seen = await horizon(reads, query.collection_id)\n",
     ),
     Mutant(
         "a paused writer's late append is not looked for again",

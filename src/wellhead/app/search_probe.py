@@ -50,7 +50,9 @@ def _names(settings: Settings) -> dict[str, str]:
         database(settings) as running,
         psycopg.connect(database_url(running), connect_timeout=10) as connection,
     ):
-        rows = connection.execute("SELECT id, readable_id FROM collection").fetchall()
+        rows = connection.execute(
+            "SELECT coalesce(table_id, id), readable_id FROM collection"
+        ).fetchall()
     return {UUID(str(one)).hex: name for one, name in rows}
 
 

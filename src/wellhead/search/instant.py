@@ -62,11 +62,13 @@ async def search(
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:
                 table = await index_tables.live(reader, query.collection_id)
+                if table is None:
+                    return []
                 asked, vector = await _embedded(embedders, table, query, fell_back)
                 async with reader.snapshot() as reads:
                     seen = await horizon(reads, query.collection_id)
                     # else another table was swapped in: its vectors are others
-                    if table is None or seen.table_id == table.id:
+                    if seen.table_id == table.id:
                         return await _answer(reads, index, asked, seen, vector)
     except TimeoutError as error:
         raise UnavailableError(
@@ -76,7 +78,7 @@ async def search(
 
 async def _embedded(
     embedders: Embedders,
-    table: IndexTable | None,
+    table: IndexTable,
     query: InstantQuery,
     fell_back: Callable[[str], None],
 ) -> tuple[InstantQuery, Vectors | None]:
@@ -84,7 +86,7 @@ async def _embedded(
 
     An embedder that another one is to replace may be out of reach for good.
     """
-    if query.strategy is Strategy.KEYWORD or table is None:
+    if query.strategy is Strategy.KEYWORD:
         return query, None
     embedder = embedders.of(table)
     try:
