@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -645,3 +646,41 @@ async def test_a_passage_that_the_new_embedder_refuses_is_found_by_its_words(
         assert await nearest(bench, titled("003", "content number 3")) == "003"
         await is_whole(bench)
         await to.close()
+
+
+async def test_it_leaves_room_on_the_disk_and_says_so(bench: Bench) -> None:
+    bench.script.world = worldly(3)
+    await bench.sync()
+    await change(bench)
+    limits = replace(bench.parts.limits, data_dir=Path("/"), min_free_bytes=2**62)
+    small = replace(bench.parts, limits=limits)
+
+    await reembed(small)
+
+    [found] = await reembeddings.under_way(bench.parts.reads)
+    assert "disk full" in str(found.error)
+    assert await bench.world() == bench.script.world
+    await reembed(bench.parts)
+    assert (await live(bench)).dimension == NEW
+
+
+async def test_a_table_that_is_filled_is_looked_after(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PART_CHUNKS", 1)
+    monkeypatch.setattr(module, "APPENDS", 4)
+    bench.script.world = worldly(9)
+    await bench.sync()
+    await change(bench)
+    maintain, times = bench.parts.index.maintain, 0
+
+    async def counted(table_id: UUID) -> None:
+        nonlocal times
+        times += 1
+        await maintain(table_id)
+
+    monkeypatch.setattr(bench.parts.index, "maintain", counted)
+    await reembed(bench.parts)
+
+    assert times == 2 + 1
+    assert await bench.world() == bench.script.world

@@ -7,6 +7,7 @@ import asyncio
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -133,13 +134,17 @@ async def _note_progress(run: Run) -> None:
 
 def check_disk(run: Run) -> None:
     """Raise JobError when too little disk is free to begin another batch."""
-    tools = run.tools
-    if tools.data_dir is None or not tools.min_free_bytes:
+    require_disk(run.tools.data_dir, run.tools.min_free_bytes)
+
+
+def require_disk(folder: Path | None, least: int) -> None:
+    """Raise JobError when less is free where the index is, if that is known."""
+    if folder is None or not least:
         return
-    free = shutil.disk_usage(tools.data_dir).free
-    if free < tools.min_free_bytes:
+    free = shutil.disk_usage(folder).free
+    if free < least:
         raise JobError(
-            f"disk full: {free // 2**20} MB are free, {tools.min_free_bytes // 2**20}"
+            f"disk full: {free // 2**20} MB are free, {least // 2**20}"
             " MB are needed. Free some space and run again; what was committed stays",
             category=ErrorCategory.DISK_FULL,
         )

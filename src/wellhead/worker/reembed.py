@@ -29,6 +29,7 @@ from wellhead.store import audit, index_tables, lost, reembeddings
 from wellhead.store.audit import Committed
 from wellhead.store.reembeddings import Reembedding
 from wellhead.sync.chunk import embedding_texts
+from wellhead.sync.commit import require_disk
 from wellhead.worker.maintain import maintainer, only_one
 
 FLOAT_BYTES = 4
@@ -39,6 +40,8 @@ PART_CHUNKS = 512
 """So many are embedded, then appended, at a time."""
 FEW_CHUNKS = 1_000
 """With so few left to copy jobs may well wait for it."""
+APPENDS = 50
+"""After so many the table is looked at: it shall not fall to pieces."""
 ROUNDS = 8
 """After so many jobs have to wait, however quickly they write."""
 REASON_CHARACTERS = 500
@@ -75,13 +78,14 @@ async def _bring(parts: Parts, collection_id: UUID) -> None:
             return
     [found] = await reembeddings.under_way(parts.reads, collection_id=collection_id)
     log = _log.bind(collection=found.readable_id, to=to.model)
-    log.info("embedding anew", was=found.live.model, dimension=to.dimension)
+    if found.error is None:  # else it was said before
+        log.info("embedding anew", was=found.live.model, dimension=to.dimension)
     try:
         if await _Copy(parts, found).finish():
             log.info("embedded anew", table=str(found.next.id))
     except (SyncError, RuntimeError, ValueError, OSError) as error:
         reason = str(error)[:REASON_CHARACTERS]
-        if reason != found.error:  # else it was said before
+        if reason != found.error:
             log.warning("embedding anew has stumbled", reason=reason)
         async with parts.db.begin() as connection:
             await reembeddings.stumbled(connection, collection_id, reason)
@@ -97,6 +101,7 @@ class _Copy:
         self._id = of.collection_id
         self._live = of.live
         self._next = of.next
+        self._appends = 0
 
     async def finish(self) -> bool:
         """Copy until nothing is left, and swap; False when somebody was in the way."""
@@ -254,6 +259,7 @@ class _Copy:
     async def _append(self, made: dict[Committed, EntityChunks]) -> None:
         """Append what is live now: only then does whoever removes it find it here."""
         parts = self._parts
+        require_disk(parts.limits.data_dir, parts.limits.min_free_bytes)
         async with self._as_maintainer():
             async with parts.db.connect() as connection:
                 live = await audit.access_of(connection, made)
@@ -269,9 +275,12 @@ class _Copy:
         chunks = sum(len(one.texts) for one in wanted)
         async with parts.db.begin() as connection:
             await reembeddings.advance(connection, self._id, chunks)
+        self._appends += 1
+        if self._appends % APPENDS == 0:
+            await self._maintain()
 
     async def _maintain(self) -> None:
-        """Index the table before it is searched."""
+        """Merge what was appended, and index it before it is searched."""
         async with self._as_maintainer():
             await self._parts.index.maintain(self._next.id)
 
