@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.jobs.test_upkeep import CountingEmbedder
 
-from wellhead.domain.entities import Access, Entity
+from wellhead.domain.entities import Access, Blob, Entity
+from wellhead.domain.errors import EntityError
 from wellhead.domain.items import Item, ScopeEnd, ScopeStart, Upsert
 from wellhead.domain.principals import Principal
 
@@ -16,12 +18,17 @@ TO_ANN = Access(viewers=("user:ann",), is_public=False)
 TO_EVE = Access(viewers=("group:staff",), is_public=False)
 
 
+def _broken() -> Path:
+    raise EntityError("it cannot be read")
+
+
 @dataclass
 class Papers:
     """A source whose versions tell of contents only."""
 
     access: dict[str, Access] = field(default_factory=dict)
     version: str | None = "1"
+    is_broken: bool = False
 
     async def listing(self, _: Any) -> AsyncIterator[Item]:
         yield ScopeStart()
@@ -31,7 +38,10 @@ class Papers:
                     type="Paper",
                     source_id=name,
                     name=name,
-                    text=f"content of {name}",
+                    text=None if self.is_broken else f"content of {name}",
+                    blob=Blob(name="a.md", size=1, open=_broken)
+                    if self.is_broken
+                    else None,
                     source_version=self.version,
                     access=access,
                 )
@@ -91,3 +101,52 @@ async def test_a_source_that_says_nothing_any_more_shows_nothing(
     assert await bench.found("content", ANN) == set()
     anything = replace(ANN, sees_unlisted=True)
     assert await bench.found("content", anything) == {"a"}
+
+
+ALL = Access(is_public=True)
+NOBODY = Access(viewers=(), is_public=False)
+BOTH = Access(viewers=("user:ann", "group:staff"), is_public=False)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "ann", "eve"),
+    [
+        (TO_ANN, TO_EVE, False, False),
+        (BOTH, TO_EVE, False, True),
+        (ALL, TO_ANN, True, False),
+        (ALL, NOBODY, False, False),
+        (ALL, Access(), False, False),
+        (TO_ANN, ALL, True, False),
+        (TO_ANN, BOTH, True, False),
+        (TO_ANN, Access(), False, False),
+        (BOTH, BOTH, True, True),
+    ],
+)
+async def test_who_lost_access_is_shut_out_though_the_new_content_cannot_be_read(
+    bench, papers: Papers, before: Access, now: Access, *, ann: bool, eve: bool
+) -> None:
+    """What is shown then is the old content, so nobody new is let in either."""
+    papers.access = {"a": before}
+    await bench.sync()
+    papers.access, papers.is_broken, papers.version = {"a": now}, True, "2"
+    job = await bench.sync()
+
+    assert (job.counts.failed, job.counts.updated) == (1, 0)
+    assert bool(await bench.found("content", ANN)) is ann
+    assert bool(await bench.found("content", EVE)) is eve
+    assert await bench.found("content") == {"a"}
+
+    papers.is_broken, papers.version = False, "3"
+    await bench.sync()
+    assert bool(await bench.found("content", ANN)) is ANN.may_see(now)
+    assert bool(await bench.found("content", EVE)) is EVE.may_see(now)
+
+
+async def test_what_never_told_stays_so_though_it_fails(bench, papers: Papers) -> None:
+    papers.access = {"a": Access()}
+    await bench.sync()
+    papers.access, papers.is_broken, papers.version = {"a": ALL}, True, "2"
+    await bench.sync()
+
+    assert await bench.found("content", ANN) == set()
+    assert await bench.found("content", replace(ANN, sees_unlisted=True)) == {"a"}

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from wellhead.domain.entities import Access
 from wellhead.domain.errors import FailureClass, FailureStage
 from wellhead.domain.jobs import SyncJob
 
@@ -25,6 +26,8 @@ class Failed:
     stage: FailureStage
     failure_class: FailureClass
     reason: str
+    access: Access | None = None
+    """Who may see it now, where its source said so."""
 
 
 DEATH = "the worker died twice while this was all it worked on"

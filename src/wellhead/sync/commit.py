@@ -22,7 +22,7 @@ from wellhead.domain.errors import (
 )
 from wellhead.domain.items import Upsert
 from wellhead.domain.jobs import JobStatus
-from wellhead.store import garbage, jobs, ledger, quarantine, scopes
+from wellhead.store import garbage, jobs, ledger, may_see, quarantine, scopes
 from wellhead.store.ledger import Change, EntityRow
 from wellhead.store.quarantine import Failed
 from wellhead.sync import counting, erased
@@ -73,11 +73,16 @@ def _failure(loaded: Loaded, error: SyncError) -> Failed:
         error = transient(str(error), FailureStage.INDEX)
     elif not isinstance(error, EntityError):
         error = transient(str(error), FailureStage.EMBED)
-    # the ids are in their stored form already
+    # it is in its stored form already
     named = failed(Upsert(loaded.entity), loaded.scope, error)
     entity = loaded.entity
     return replace(
-        named, entity_key=loaded.key, type=entity.type, source_id=entity.source_id
+        named,
+        entity_key=loaded.key,
+        type=entity.type,
+        source_id=entity.source_id,
+        source_version=entity.source_version,
+        access=entity.access,
     )
 
 
@@ -359,6 +364,8 @@ async def _mark(
     if failures:
         stale = [one.entity_key for one in failures]
         await ledger.mark_stale(connection, run.connection_id, stale)
+        told = {one.entity_key: one.access for one in failures if one.access}
+        await may_see.let_in_fewer(connection, run.connection_id, told)
     return kept
 
 

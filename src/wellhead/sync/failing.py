@@ -15,6 +15,7 @@ from wellhead.store.quarantine import DEATH, Failed
 from wellhead.sync.storable import (
     MOST_ID_CHARACTERS,
     storable,
+    stored_access,
     stored_version,
     version_of,
 )
@@ -40,6 +41,7 @@ def failed(item: Upsert, scope: str, error: Exception) -> Failed:
         stage=stage,
         failure_class=failure_class,
         reason=reason(_words(error)),
+        access=stored_access(entity.access),
     )
 
 

@@ -132,7 +132,6 @@ def stored_scope(scope: str) -> str:
 def stored_form(entity: Entity) -> Entity:
     """Return what is stored of an entity besides its text. Raises EntityError."""
     _refuse_outsized(entity)
-    viewers = entity.access.viewers
     return Entity(
         type=storable(entity.type),
         source_id=storable(entity.source_id),
@@ -142,11 +141,15 @@ def stored_form(entity: Entity) -> Entity:
         updated_at=utc(entity.updated_at),
         breadcrumbs=_stored_way(entity.breadcrumbs),
         url=clean(entity.url),
-        access=entity.access
-        if viewers is None
-        else replace(entity.access, viewers=tuple(map(storable, viewers))),
+        access=stored_access(entity.access),
         raw=entity.raw,
     )
+
+
+def stored_access(access: Access) -> Access:
+    if access.viewers is None:
+        return access
+    return replace(access, viewers=tuple(map(storable, access.viewers)))
 
 
 @lru_cache(maxsize=1_000)
