@@ -9,6 +9,7 @@ from sqlalchemy import update
 from tests.api.thinking import thinking
 from tests.scripted_model import Message, calls, plan
 
+from wellhead.api.ground import federation_of
 from wellhead.domain.entities import Breadcrumb
 from wellhead.domain.principals import Principal
 from wellhead.search.agentic import explore
@@ -138,6 +139,7 @@ async def test_no_tool_shows_what_the_principal_may_not_see(
             reads=wired.parts.reads,
             index=wired.parts.index,
             embedders=wired.parts.embedders,
+            federation=federation_of(wired.parts),
             model=wired.parts.language_model,  # type: ignore[arg-type]
             clock=wired.parts.clock,
         )

@@ -29,7 +29,9 @@ from wellhead.domain.filters import (
 )
 from wellhead.domain.ports import Index, IndexReader, Scope
 from wellhead.domain.principals import Principal
+from wellhead.domain.search import SearchResult
 from wellhead.index.lance import LanceIndex
+from wellhead.search.matches import may_pass, passes
 
 Opener = Callable[[Path], Awaitable[Index]]
 DIMENSION = 16
@@ -385,3 +387,55 @@ async def test_the_keyword_leg_obeys_the_same_filter(index: Index) -> None:
         hits = await reader.keyword("more", 1000, Scope(filter=filter_))
         found = {(hit.version, hit.ordinal) for hit in hits}
         assert found == {row for row in expected_rows(filter_) if row[1] == 1}
+
+
+def result_of(one: EntityChunks, ordinal: int) -> SearchResult:
+    return SearchResult(
+        entity_id=f"{one.source_id}__chunk_{ordinal}",
+        name=one.name,
+        relevance_score=0.0,
+        breadcrumbs=one.breadcrumbs,
+        created_at=one.created_at,
+        updated_at=one.updated_at,
+        text=one.texts[ordinal],
+        source_name=one.source_name,
+        entity_type=one.entity_type,
+        sync_id=one.connection_id,
+        sync_job_id=one.job_id,
+        chunk_index=ordinal,
+        original_entity_id=one.source_id,
+    )
+
+
+def test_what_is_found_live_is_filtered_as_the_index_would() -> None:
+    results = {
+        (one.version, ordinal): result_of(one, ordinal)
+        for one in filtered_entities()
+        for ordinal in range(len(one.texts))
+    }
+    every = list(conditions())
+    for condition in [*every, *map(negated, every[::5]), *map(presence, FIELDS)]:
+        filter_ = _one(condition)
+        passing = {place for place, one in results.items() if passes(one, filter_)}
+        assert passing == expected_rows(filter_), condition
+        for one in results.values():
+            if passes(one, filter_):
+                assert may_pass(one.source_name, str(one.sync_id), filter_), condition
+    assert all(passes(one, ()) for one in results.values())
+
+
+def test_a_connection_that_a_filter_leaves_out_is_known_beforehand() -> None:
+    system = "airweave_system_metadata."
+    mine = Condition(system + "sync_id", Operator.EQUALS, ("a",))
+    other = Condition(system + "sync_id", Operator.EQUALS, ("b",))
+    notes = Condition(system + "source_name", Operator.NOT_EQUALS, ("notes",))
+    named = Condition("name", Operator.EQUALS, ("x",))
+    for groups, is_left in (
+        ((FilterGroup((mine, named)),), True),
+        ((FilterGroup((other, named)),), False),
+        ((FilterGroup((other,)), FilterGroup((named,))), True),
+        ((FilterGroup((notes,)),), False),
+        ((FilterGroup((negated(other),)),), True),
+        (NOTHING, True),
+    ):
+        assert may_pass("notes", "a", groups) is is_left, groups

@@ -12,9 +12,10 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
 
 from wellhead.domain.entities import Entity
+from wellhead.domain.errors import ConfigError
 from wellhead.domain.items import Item, ScopeEnd, ScopeStart, Upsert
-from wellhead.sources.base import Source, SourceInfo
-from wellhead.sources.conformance import CHECKS, Make
+from wellhead.sources.base import FederatedSource, Source, SourceInfo
+from wellhead.sources.conformance import CHECKS, FEDERATED_CHECKS, Make
 from wellhead.sources.registry import Registry
 
 ROOT = Path(__file__).parents[2]
@@ -48,7 +49,9 @@ ON_SERVERS = {
     "azure_blob": "tests/sources/test_files.py",
     "webdav": "tests/sources/test_files.py",
 }
-SOURCES = sorted(set(Registry.load(include_demo=True).by_name) - set(ON_SERVERS))
+_KINDS = Registry.load(include_demo=True).by_name
+FEDERATED = sorted(name for name, kind in _KINDS.items() if kind.is_federated)
+SOURCES = sorted(set(_KINDS) - set(FEDERATED) - set(ON_SERVERS))
 
 
 def plant(folder: Path) -> None:
@@ -77,9 +80,11 @@ async def make(request: pytest.FixtureRequest, tmp_path: Path, short_name: str) 
         config = {"path" if short_name == "file_system" else "url": str(tmp_path)}
     if short_name == "git":
         commit(tmp_path)
-    if short_name == "postgresql":
+    if short_name in ("postgresql", "postgresql_search"):
         url = request.getfixturevalue("empty_database_url")
         config, secrets = await fill(url)
+        if short_name == "postgresql":
+            config["page_size"] = 2
     kind = Registry.load(include_demo=True).get(short_name)
     return lambda: kind.create(config, secrets)
 
@@ -91,7 +96,44 @@ async def fill(url: str) -> tuple[dict[str, Any], dict[str, Any]]:
     login = conninfo_to_dict(url)
     place = {"host": login["host"], "port": login["port"], "database": login["dbname"]}
     secret = {"user": login["user"], "password": login["password"]}
-    return {**place, "page_size": 2}, secret
+    return place, secret
+
+
+@pytest.mark.parametrize("check", FEDERATED_CHECKS)
+@pytest.mark.parametrize("short_name", FEDERATED)
+async def test_a_federated_source_conforms(make: Make, check: str) -> None:
+    assert await FEDERATED_CHECKS[check](make) == []
+
+
+@pytest.mark.parametrize("short_name", FEDERATED)
+def test_a_federated_source_is_never_read(make: Make) -> None:
+    with pytest.raises(ConfigError, match="never synced"):
+        make().read(None)
+
+
+class Moody(FederatedSource):
+    """Breaks the rules of federated sources, to show that the checks notice."""
+
+    info = SourceInfo(
+        short_name="moody", name="M", description="M", entity_types=("Note",)
+    )
+    asked = 0
+
+    async def check(self) -> None:
+        """Nothing."""
+
+    async def search(self, query: str, limit: int) -> list[Entity]:
+        Moody.asked += 1
+        ids = range(Moody.asked, Moody.asked + 15)
+        return [Entity(type="Note", source_id=str(one), name="n") for one in ids]
+
+
+async def test_a_moody_source_is_caught() -> None:
+    for check, wrong in (
+        ("takes_any_text_for_a_question", 13 * 16),
+        ("answers_in_one_order", 13 * 2),
+    ):
+        assert len(await FEDERATED_CHECKS[check](lambda: Moody.create({}, {}))) == wrong
 
 
 @pytest.mark.parametrize("check", CHECKS)

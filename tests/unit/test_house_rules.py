@@ -20,6 +20,7 @@ CATCHES_EVERYTHING: dict[str, list[str]] = {
     "api/mcp/server.py": ["the SDK would tell an agent the words of any error"],
     "api/routes/search_legacy.py": ["told in the stream that has begun"],
     "rerank/onnx.py": ["whatever the operator's model raises, searches do without it"],
+    "search/federation.py": ["what a connector returned may be anything"],
     "services/checks.py": [
         "a connector's check is other people's code",
         "so is its close",
@@ -29,6 +30,7 @@ CATCHES_EVERYTHING: dict[str, list[str]] = {
         "a half-made clone is removed, then the error goes on",
         "a half-written file is removed, then the error goes on",
     ],
+    "sources/live.py": ["a connector's search is other people's code"],
     "sources/registry.py": ["a broken plug-in must not stop the program"],
     "sync/convert/child.py": ["a parser may raise anything"],
     "sync/convert/converter.py": ["the child is ended, then the error goes on"],

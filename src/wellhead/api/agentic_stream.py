@@ -73,6 +73,15 @@ async def finish(
     raise BadRequestError("The client went away")  # for the log: nobody reads it
 
 
+async def attended(request: Request, work: Coroutine[Any, Any, Made]) -> Made:
+    """Return what the work returns, as `finish` does, of which nothing is left over."""
+    errand = Errand()
+    try:
+        return await finish(errand, request, work)
+    finally:
+        await errand.end()
+
+
 async def follow(
     errand: Errand, means: Means, asked: AgenticQuery
 ) -> AsyncIterator[AgenticSearchEvent]:

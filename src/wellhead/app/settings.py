@@ -118,6 +118,12 @@ class Settings(BaseSettings):
     llm_seconds: float = Field(
         default=120, gt=0, description="How long an agentic search may take in all."
     )
+    federated_seconds: float = Field(
+        default=5,
+        gt=0,
+        le=25,
+        description="How long a search waits for a source that is searched live.",
+    )
     reranker: str | None = Field(
         default=None,
         description="What puts results of classic and agentic search in order: "

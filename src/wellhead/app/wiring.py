@@ -20,6 +20,7 @@ from wellhead.domain.ports import Index
 from wellhead.domain.webhooks import WebhookPolicy
 from wellhead.engine.procrastinate import JobEngine
 from wellhead.services.parts import Limits, Parts
+from wellhead.sources.live import LiveDesk
 from wellhead.sources.registry import Registry
 from wellhead.store.database import connect
 from wellhead.store.reading import Reader
@@ -83,6 +84,7 @@ async def open_parts(
                 data_dir=settings.data_dir,
                 agentic_seconds=settings.llm_seconds,
             ),
+            live=LiveDesk(seconds=settings.federated_seconds),
             webhooks=WebhookPolicy(
                 allow_private=settings.webhooks_allow_private,
                 verify_endpoints=settings.webhooks_verify_endpoints,

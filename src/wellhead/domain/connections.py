@@ -59,6 +59,8 @@ class SourceConnection:
     config: dict[str, Any] = field(default_factory=dict)
     auth_method: AuthMethod = AuthMethod.DIRECT
     is_authenticated: bool = True
+    is_federated: bool = False
+    """Its source is asked at every search, and never synced."""
     is_deleting: bool = False
     paused_reason: str | None = None
     cursor: dict[str, Any] | None = None
@@ -143,7 +145,7 @@ class Member:
     name: str
     status: ConnectionStatus
     ever_ran: bool
-    """Whether a job completed or is being worked on."""
+    """Whether a job completed or is being worked on, or none is needed."""
 
 
 def connection_status(

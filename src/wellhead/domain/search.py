@@ -55,8 +55,8 @@ class SearchResult:
     entity_type: str
     sync_id: UUID
     """The source connection."""
-    sync_job_id: UUID
-    """The job that last wrote the entity."""
+    sync_job_id: UUID | None
+    """The job that last wrote the entity; None for what was found live."""
     chunk_index: int
     original_entity_id: str
     access: Access = field(default_factory=Access)
@@ -64,3 +64,25 @@ class SearchResult:
     url: str | None = None
     """Where the file can be downloaded, if it is one."""
     raw: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether its source was asked at this search, and nothing of it is stored."""
+        return self.sync_job_id is None
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """A federated connection that did not answer a search, and why, in public words."""
+
+    connection_id: UUID
+    source_name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One page of results, and who might have added to them."""
+
+    results: list[SearchResult]
+    silent: tuple[Silent, ...] = ()

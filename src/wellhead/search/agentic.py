@@ -17,7 +17,6 @@ from wellhead.domain.language import (
     Turn,
 )
 from wellhead.domain.search import SearchResult
-from wellhead.search.classic import id_of
 from wellhead.search.events import (
     AgenticQuery,
     Diagnostics,
@@ -27,6 +26,7 @@ from wellhead.search.events import (
     Thought,
     ToolUse,
 )
+from wellhead.search.everywhere import id_of
 from wellhead.search.means import Means
 from wellhead.search.notes import Notes
 from wellhead.search.rerank import reranked
@@ -85,6 +85,7 @@ class _Exploration:
             results=results[: self._asked.limit],
             duration_ms=_since(started),
             diagnostics=self._diagnostics(hit_the_most=not is_over),
+            silent=self._toolbox.silent,
         )
         await self._tell(done)
         return done

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from uuid import UUID
 
 import structlog
 
 from wellhead.domain.errors import InvalidInputError, UnavailableError
-from wellhead.domain.search import InstantQuery, SearchResult
+from wellhead.domain.search import Answer, InstantQuery, SearchResult
+from wellhead.search import everywhere
+from wellhead.search.everywhere import id_of, merge
 from wellhead.search.fuse import Leg, fuse
 from wellhead.search.means import Means
 from wellhead.search.narrow import narrowed
@@ -20,7 +21,6 @@ PLAN_SECONDS = 25.0
 DEPTH = 1_000
 """How far down each wording of the question is read."""
 
-ResultId = tuple[UUID, str, str]
 log = structlog.get_logger(__name__)
 
 
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 class ClassicAnswer:
     """One page of results, and why they were found without a plan, if so."""
 
-    results: list[SearchResult]
+    answer: Answer
     why_plain: str | None = None
 
 
@@ -45,8 +45,8 @@ async def search(means: Means, query: InstantQuery) -> ClassicAnswer:
         is_away = isinstance(error, UnavailableError)
         why = "did not answer" if is_away else "made no usable plan"
         plain = Plan((query.query,), query.strategy, ())
-        results = await _page(means, query, plain, query)
-        return ClassicAnswer(results, f"the language model {why}")
+        answer = await _page(means, query, plain, query)
+        return ClassicAnswer(answer, f"the language model {why}")
     return ClassicAnswer(await _page(means, query, plan, within))
 
 
@@ -66,20 +66,21 @@ async def _planned(means: Means, query: InstantQuery) -> tuple[Plan, InstantQuer
 
 async def _page(
     means: Means, asked: InstantQuery, plan: Plan, within: InstantQuery
-) -> list[SearchResult]:
+) -> Answer:
     end = asked.offset + asked.limit
+    first = replace(within, query=plan.queries[0], strategy=plan.strategy)
     if len(plan.queries) == 1 and means.reranker is None:
-        only = replace(within, query=plan.queries[0], strategy=plan.strategy)
-        return await means.find(only)
-    wanted = replace(within, strategy=plan.strategy, offset=0, limit=DEPTH)
-    found = [
-        await means.find(replace(wanted, query=words, limit=min(max(end, 100), DEPTH)))
-        for words in plan.queries
-    ]
-    results = found[0] if len(found) == 1 else fused(found)
+        return await everywhere.search(means, first)
+    wanted = replace(first, offset=0, limit=min(max(end, 100), DEPTH))
+    # sources are asked once, in the best words, while the index is searched in all
+    async with means.federation.asked(means.reads, first) as asking:
+        found = [await means.find(replace(wanted, query=one)) for one in plan.queries]
+        indexed = found[0] if len(found) == 1 else fused(found)
+        legs, silent = await asking.answers()
+    results = merge(indexed, legs)
     if means.reranker is not None:
         results = await reranked(means.reranker, asked.query, results) or results
-    return results[asked.offset : end]
+    return Answer(results[asked.offset : end], silent)
 
 
 def fused(found: Sequence[Sequence[SearchResult]]) -> list[SearchResult]:
@@ -90,8 +91,3 @@ def fused(found: Sequence[Sequence[SearchResult]]) -> list[SearchResult]:
         replace(results[key], relevance_score=score)
         for key, score in fuse(legs, [DEPTH])
     ]
-
-
-def id_of(result: SearchResult) -> ResultId:
-    """Return what tells the passage from every other one of the collection."""
-    return result.sync_id, result.entity_type, result.entity_id

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from wellhead.domain.filters import Filter
 from wellhead.domain.principals import Principal
-from wellhead.domain.search import SearchResult
+from wellhead.domain.search import SearchResult, Silent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +82,7 @@ class Done:
     results: list[SearchResult]
     duration_ms: int
     diagnostics: Diagnostics
+    silent: tuple[Silent, ...] = ()
 
 
 Event = Thought | ToolUse | Reranking | Done

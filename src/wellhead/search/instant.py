@@ -37,7 +37,7 @@ Ask = Callable[[int], Awaitable[list[Hit]]]
 Ranked = list[tuple[Hit, float]]
 
 
-def _tell_nobody(_why: str) -> None:
+def tell_nobody(_why: str) -> None:
     pass
 
 
@@ -47,7 +47,7 @@ async def search(
     embedders: Embedders,
     query: InstantQuery,
     *,
-    fell_back: Callable[[str], None] = _tell_nobody,
+    fell_back: Callable[[str], None] = tell_nobody,
 ) -> list[SearchResult]:
     """Return one page of the chunks that answer best (sync protocol, section 10).
 

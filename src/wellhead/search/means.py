@@ -2,20 +2,14 @@
 
 from dataclasses import dataclass
 
-from wellhead.domain.embedding import Embedders
-from wellhead.domain.ports import Clock, Index, LanguageModel, Reranker
-from wellhead.domain.search import InstantQuery, SearchResult
-from wellhead.search import instant
-from wellhead.store.reading import Reader
+from wellhead.domain.ports import Clock, LanguageModel, Reranker
+from wellhead.search.everywhere import Ground
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class Means(Ground):
     """The chosen implementations; whoever asks brings the rest in the query."""
 
-    reads: Reader
-    index: Index
-    embedders: Embedders
     model: LanguageModel
     clock: Clock
     reranker: Reranker | None = None
@@ -25,6 +19,3 @@ class Means:
     def told(self, instructions: str) -> str:
         """Return instructions by which a model understands words such as yesterday."""
         return f"{instructions}\nToday is {self.clock.now():%A, %Y-%m-%d} (UTC)."
-
-    async def find(self, query: InstantQuery) -> list[SearchResult]:
-        return await instant.search(self.reads, self.index, self.embedders, query)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from wellhead.domain.search import SearchResult
-from wellhead.search.classic import ResultId, id_of
+from wellhead.search.everywhere import ResultId, id_of
 
 SHOWN = 5
 MOST_COLLECTED = 500

@@ -3,10 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from wellhead.domain.errors import InvalidInputError
 from wellhead.domain.filters import Filter, FilterGroup, Operator, condition
-from wellhead.domain.search import InstantQuery, SearchResult, Strategy
+from wellhead.domain.search import InstantQuery, SearchResult, Silent, Strategy
+from wellhead.search import everywhere
 from wellhead.search.around import Around
 from wellhead.search.counting import count_entities
 from wellhead.search.events import AgenticQuery
@@ -45,6 +47,7 @@ class Toolbox:
         self._asked = asked
         self._notes = notes
         self._was_warned = False
+        self._silent: dict[UUID, Silent] = {}
         self._around = Around(lambda made, limit: self.find(made, limit=limit))
         self._tools: dict[str, Tool] = {
             "search": self._search,
@@ -62,26 +65,27 @@ class Toolbox:
     def tool(self, name: str) -> Tool | None:
         return self._tools.get(name)
 
-    async def find(
-        self,
-        made: Filter,
-        *,
-        limit: int,
-        query: str | None = None,
-        strategy: Strategy = Strategy.SEMANTIC,
-        offset: int = 0,
-    ) -> list[SearchResult]:
-        """Ask the collection: the one way of every tool to what it holds."""
-        within = self._within(made)
-        asked = replace(within, strategy=strategy, limit=limit, offset=offset)
-        return await self._means.find(replace(asked, query=query or within.query))
+    @property
+    def silent(self) -> tuple[Silent, ...]:
+        """The federated connections that did not answer; they are asked once."""
+        return tuple(self._silent.values())
+
+    async def find(self, made: Filter, *, limit: int) -> list[SearchResult]:
+        """Look up what is indexed."""
+        within = replace(self._within(made), strategy=Strategy.SEMANTIC, limit=limit)
+        return await self._means.find(within)
 
     async def named(self, ids: list[str]) -> list[SearchResult]:
-        """Return what has one of these ids now, in the order of the ids."""
+        """Return what has one of these ids now, in the order of the ids.
+
+        What was found live is as it was seen: nothing of it is stored.
+        """
         if not ids:
             return []
         has_id = FilterGroup((condition("entity_id", Operator.IN, ids),))
         found = await self.find((has_id,), limit=max(100, 4 * len(ids)))
+        seen = [one for entity_id in ids for one in self._notes.named(entity_id)]
+        found += [one for one in seen if one.is_live]
         places = {one: place for place, one in enumerate(ids)}
         return sorted(found, key=lambda one: places.get(one.entity_id, len(ids)))
 
@@ -89,19 +93,27 @@ class Toolbox:
         query = given.get("query")
         if not isinstance(query, str) or not query.strip():
             raise InvalidInputError("search needs a query")
-        found = await self.find(
-            filter_of(given.get("filter_groups")),
+        asked = replace(
+            self._within(filter_of(given.get("filter_groups"))),
             limit=_number(given, "limit", FOUND, range(1, MOST_FOUND + 1)),
             query=query[:LONGEST_QUERY],
             strategy=strategy_of(given.get("retrieval_strategy")),
             offset=_number(given, "offset", 0, range(10_000)),
         )
+        answer = await everywhere.search(self._means, asked, without=self._silent)
+        self._silent |= {one.connection_id: one for one in answer.silent}
+        found = answer.results
         stats = {
             "result_count": len(found),
             "new_results": self._notes.see(found),
             "first_results": summaries(found),
         }
-        return Used({"results": [_brief(one) for one in found]}, stats)
+        told: dict[str, Any] = {"results": [_brief(one) for one in found]}
+        if self._silent:
+            told["sources_that_did_not_answer"] = [
+                f"{one.source_name}: {one.why}" for one in self.silent
+            ]
+        return Used(told, stats)
 
     async def _read(self, given: Mapping[str, Any]) -> Used:
         ids = _ids(given)[:MOST_READ]

@@ -26,6 +26,7 @@ class SourceDescription:
     labels: tuple[str, ...]
     supports_continuous: bool
     supports_access_control: bool
+    is_federated: bool
     oauth_type: OAuthType | None
     requires_byoc: bool
     credential_fields: tuple[Field, ...]
@@ -65,6 +66,7 @@ def _describe(source: type[Source]) -> SourceDescription:
         labels=source.info.labels,
         supports_continuous=source.info.supports_continuous,
         supports_access_control=source.info.tells_access,
+        is_federated=source.is_federated,
         oauth_type=_oauth_type(source.info),
         requires_byoc=source.info.needs_own_client,
         credential_fields=tuple(fields_of(source.credentials_model)),

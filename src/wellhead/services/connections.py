@@ -117,6 +117,7 @@ async def create_connection(
             config=new.config,
             auth_method=method,
             is_authenticated=proof.asked is None,
+            is_federated=source.is_federated,
             created_at=now,
             modified_at=now,
             **schedules.first_moments(
@@ -132,7 +133,7 @@ async def create_connection(
         )
         if proof.asked is not None:
             await consents.put(connection, proof.asked.consent)
-        elif new.sync_immediately is not False:
+        elif new.sync_immediately is not False and not source.is_federated:
             await runs.enqueue_run(parts, connection, created)
         details = await _details(
             parts, InTransaction(connection), organization_id, created.id

@@ -11,6 +11,7 @@ from wellhead.domain.oauth import OAuthPolicy
 from wellhead.domain.ports import Clock, Embedder, Index, LanguageModel, Reranker
 from wellhead.domain.webhooks import WebhookPolicy
 from wellhead.engine.procrastinate import JobEngine
+from wellhead.sources.live import LiveDesk
 from wellhead.sources.registry import Registry
 from wellhead.store.reading import Reader
 from wellhead.store.secrets import Cipher
@@ -42,6 +43,8 @@ class Parts:
     cipher: Cipher
     clock: Clock
     limits: Limits = field(default_factory=Limits)
+    live: LiveDesk = field(default_factory=LiveDesk)
+    """Asks the sources that are searched live."""
     webhooks: WebhookPolicy = field(default_factory=WebhookPolicy)
     oauth: OAuthPolicy = field(default_factory=OAuthPolicy)
     language_model: LanguageModel | None = None

@@ -10,7 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.audit import Action, Subject
 from wellhead.domain.connections import SourceConnection
-from wellhead.domain.errors import CREDENTIALS, ConflictError, NotFoundError
+from wellhead.domain.errors import (
+    CREDENTIALS,
+    BadRequestError,
+    ConflictError,
+    NotFoundError,
+)
 from wellhead.domain.jobs import FINAL, JobLine, JobMode, JobStatus, SyncJob, move
 from wellhead.engine.procrastinate import Task
 from wellhead.services.parts import Parts
@@ -38,8 +43,8 @@ async def start_run(  # keyword options of one request
 ) -> SyncJob:
     """Start a sync of a connection now.
 
-    Raises NotFoundError, and ConflictError when a job is open or new credentials are
-    needed first.
+    Raises NotFoundError, BadRequestError for what is searched live, and ConflictError
+    when a job is open or new credentials are needed first.
     """
     async with parts.db.begin() as connection:
         source_connection = await connections.find(
@@ -47,6 +52,11 @@ async def start_run(  # keyword options of one request
         )
         if source_connection is None:
             raise NotFoundError("SourceConnection not found")
+        if source_connection.is_federated:
+            raise BadRequestError(
+                f"{source_connection.name} is searched live and never synced: there is "
+                "nothing to run"
+            )
         if not source_connection.is_authenticated:
             raise NotFoundError("No sync found for this source connection")
         # who may start runs may also say that the consent was meant
@@ -83,7 +93,7 @@ async def start_runs(
         members = await connections.in_collections(connection, [collection.id])
     started = []
     for member in members:
-        with suppress(ConflictError, NotFoundError):
+        with suppress(BadRequestError, ConflictError, NotFoundError):
             started.append(await start_run(parts, organization_id, member.id))
     return started
 

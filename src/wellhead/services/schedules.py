@@ -44,6 +44,9 @@ def wished_cron(
 
     Raises InvalidInputError, and BadRequestError with the hint when it is too often.
     """
+    if source.is_federated:
+        _refuse_cron(source, wish)
+        return None
     is_continuous = source.info.supports_continuous
     if wish is None:
         return default_cron(at=at, is_continuous=is_continuous)
@@ -56,6 +59,14 @@ def wished_cron(
             + (hint or "Minimum interval is 1 hour.")
         )
     return cron
+
+
+def _refuse_cron(source: type[Source], wish: Schedule | None) -> None:
+    if wish is not None and wish.cron is not None:
+        raise BadRequestError(
+            f"Source '{source.info.short_name}' is searched live and never synced, "
+            "so it has no schedule: leave it out"
+        )
 
 
 def default_cron(*, at: datetime, is_continuous: bool) -> str:

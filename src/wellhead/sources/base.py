@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Self
 from pydantic import BaseModel, ConfigDict
 
 from wellhead.domain.connections import AuthMethod
+from wellhead.domain.entities import Entity
+from wellhead.domain.errors import ConfigError
 from wellhead.domain.items import Item, Ref
 from wellhead.domain.oauth import GivenToken
 from wellhead.domain.oauth_provider import OAuthProvider, OAuthType
@@ -78,6 +80,8 @@ class Source(ABC):
     """
 
     info: ClassVar[SourceInfo]
+    is_federated: ClassVar[bool] = False
+    """Whether it is asked at every search instead of being synced."""
     config_model: ClassVar[type[Config]] = NoConfig
     credentials_model: ClassVar[type[Config]] = NoConfig
     tokens: TokenProvider
@@ -121,3 +125,22 @@ class Source(ABC):
 
     async def close(self) -> None:  # noqa: B027  # most sources hold nothing open
         """Release connections and temporary files."""
+
+
+class FederatedSource(Source):
+    """Is asked at every search, and never synced: nothing of it is stored."""
+
+    is_federated = True
+
+    @abstractmethod
+    async def search(self, query: str, limit: int) -> Sequence[Entity]:
+        """Return what answers best, the best first; `text` is the passage to show.
+
+        The same question is answered in the same order, and with a lower limit by the
+        beginning of it. Any text is a question; one that means nothing finds nothing.
+        Raises as `check` does, and RetryableError. It is cancelled when it takes too
+        long or when nobody waits for it any more.
+        """
+
+    def read(self, cursor: dict[str, Any] | None) -> AsyncIterator[Item]:  # noqa: ARG002
+        raise ConfigError(f"{self.info.name} is searched live, and never synced")

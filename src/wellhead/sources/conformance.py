@@ -11,7 +11,7 @@ entities that stand still, and returns what is wrong, as sentences.
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -31,7 +31,7 @@ from wellhead.domain.items import (
     Upsert,
     parent_scope,
 )
-from wellhead.sources.base import Config, Source
+from wellhead.sources.base import Config, FederatedSource, Source
 from wellhead.sources.fields import fields_of
 
 Make = Callable[[], Source]
@@ -239,6 +239,62 @@ CHECKS: dict[str, Check] = {
         can_be_left,
     )
 }
+
+
+ODD_QUESTIONS = (
+    *("note", "a", "?", "-", '"unclosed', "or", "NOT (x", "%_*:\\'; --", "日本語"),
+    *("nul\x00", "lone \ufffd", "no such word anywhere", "long " * 5_000),
+)
+
+
+async def takes_any_text_for_a_question(make: Make) -> list[str]:
+    """Whatever people type is answered, perhaps by nothing, with good entities."""
+    wrong = []
+    for question in ODD_QUESTIONS:
+        source, found = await _found(make, question, 10)
+        wrong += [flaw for entity in found for flaw in _flaws(source, entity)]
+        if len(found) > 10:
+            wrong.append(f"{len(found)} results for {question[:20]!r}, not 10")
+    return wrong
+
+
+async def answers_in_one_order(make: Make) -> list[str]:
+    """Asked again, or for less, it says the same from the beginning."""
+    wrong = []
+    for question in ODD_QUESTIONS:
+        asked = [await _found(make, question, limit) for limit in (20, 20, 3)]
+        first, again, less = ([one.key for one in found] for _, found in asked)
+        if again != first:
+            wrong.append(f"{question[:20]!r} is answered in another order each time")
+        if less != first[:3]:
+            wrong.append(f"{question[:20]!r} is answered otherwise with a lower limit")
+    return wrong
+
+
+FEDERATED_CHECKS: dict[str, Check] = {
+    check.__name__: check
+    for check in (
+        describes_itself,
+        refuses_unknown_fields,
+        keeps_secrets,
+        passes_its_check,
+        takes_any_text_for_a_question,
+        answers_in_one_order,
+    )
+}
+"""For sources that are searched live."""
+
+
+async def _found(
+    make: Make, question: str, limit: int
+) -> tuple[Source, Sequence[Entity]]:
+    source = make()
+    if not isinstance(source, FederatedSource):
+        raise TypeError(f"{source.info.short_name} is not searched live")
+    try:
+        return source, await source.search(question, limit)
+    finally:
+        await source.close()
 
 
 async def _read(make: Make, cursor: dict[str, Any] | None = None) -> list[Item]:

@@ -14,6 +14,7 @@ BUILT_IN: tuple[str, ...] = (
     "file_system.source:FileSystemSource",
     "git.source:GitSource",
     "postgresql.source:PostgreSQLSource",
+    "postgresql.search:PostgreSQLSearchSource",
     "s3:S3Source",
     "gcs:GCSSource",
     "azure_blob:AzureBlobSource",

@@ -25,14 +25,15 @@ counted AS (
   LEFT JOIN sync_job j ON j.id = e.inserted_by AND j.rollback = 'pending'
   WHERE j.id IS NULL GROUP BY 1)
 SELECT c.id, c.name, c.short_name, c.readable_id, c.created_at, c.modified_at,
-  c.is_authenticated, coalesce(counted.count, 0), false, c.auth_method,
+  c.is_authenticated, coalesce(counted.count, 0), c.is_federated,
+  c.auth_method,
   j.status, j.error_category
 FROM c LEFT JOIN counted ON counted.connection_id = c.id {LAST_JOB}
 ORDER BY c.created_at DESC, c.id
 """  # noqa: S608
 MEMBER_COLUMNS = """
   c.short_name, c.name, c.is_authenticated, j.status, j.error_category,
-  coalesce(j.earlier_successful > 0
+  c.is_federated OR coalesce(j.earlier_successful > 0
     OR j.status IN ('completed', 'running', 'cancelling'), false)
 """
 _MEMBERS = f"""

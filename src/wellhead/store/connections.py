@@ -55,6 +55,7 @@ async def add(connection: AsyncConnection, new: SourceConnection) -> None:
             config=new.config,
             auth_method=new.auth_method.value,
             is_authenticated=new.is_authenticated,
+            is_federated=new.is_federated,
             schedule_cron=new.schedule_cron,
             next_run_at=new.next_run_at,
             next_full_at=new.next_full_at,

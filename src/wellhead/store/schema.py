@@ -106,6 +106,7 @@ source_connection = Table(
     Column("config", JSONB, nullable=False),
     Column("auth_method", Text, nullable=False),
     Column("is_authenticated", Boolean, nullable=False, server_default=text("true")),
+    _false("is_federated"),
     _false("is_deleting"),
     Column("paused_reason", Text),
     Column("cursor", JSONB),

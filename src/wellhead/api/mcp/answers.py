@@ -28,21 +28,32 @@ class Hit(BaseModel):
     path: str | None = None
     updated_at: Instant | None = None
     web_url: str | None = None
+    live: bool | None = Field(
+        default=None,
+        description="True if its source was asked now: read_entity has no more of it.",
+    )
     text: str
 
 
 class Found(Answer):
     results: list[Hit]
     next_offset: int | None = None
+    missing_sources: list[str] = Field(
+        default=[], description="Sources that did not answer this time, and why."
+    )
 
     def text(self) -> str:
+        missing = [f"Did not answer: {one}." for one in self.missing_sources]
         if not self.results:
-            return (
-                "Nothing found. Try other words, another strategy, no filter, or "
-                "another collection (list_collections)."
+            return "\n\n".join(
+                [
+                    "Nothing found. Try other words, another strategy, no filter, or "
+                    "another collection (list_collections).",
+                    *missing,
+                ]
             )
         found = [_hit(place, one) for place, one in enumerate(self.results, 1)]
-        return "\n\n".join([*found, *_more(self.next_offset)])
+        return "\n\n".join([*found, *_more(self.next_offset), *missing])
 
 
 class Passages(Answer):

@@ -55,6 +55,7 @@ def hit(readable_id: str, one: SearchResult) -> Hit:
         path=_path(step.name for step in one.breadcrumbs),
         updated_at=one.updated_at,
         web_url=one.web_url or None,
+        live=one.is_live or None,
         text=one.text,
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from wellhead.api.ground import ground_of
 from wellhead.api.mcp import arguments as take
 from wellhead.api.mcp import show
 from wellhead.api.mcp.addresses import entity_at
@@ -22,7 +23,7 @@ from wellhead.domain.errors import InvalidInputError, NotFoundError
 from wellhead.domain.jobs import SyncJob
 from wellhead.domain.principals import Principal
 from wellhead.domain.search import InstantQuery
-from wellhead.search import instant
+from wellhead.search import everywhere
 from wellhead.services import catalogue, collections, connections, entities, runs
 from wellhead.services.parts import Parts
 
@@ -68,10 +69,11 @@ async def _search(asker: Asker, asked: take.Search) -> Found:
         offset=asked.offset,
         principal=asker.principal,
     )
-    found = await instant.search(parts.reads, parts.index, parts.embedders, query)
+    found = await everywhere.search(ground_of(parts), query)
     return Found(
-        results=[show.hit(asked.collection, one) for one in found],
-        next_offset=show.next_offset(found, asked.limit, asked.offset),
+        results=[show.hit(asked.collection, one) for one in found.results],
+        next_offset=show.next_offset(found.results, asked.limit, asked.offset),
+        missing_sources=[f"{one.source_name}: {one.why}" for one in found.silent],
     )
 
 
@@ -197,7 +199,8 @@ TOOLS = {
             do=_read_entity,
             is_for_principals=True,
             not_found="It may have been removed by a sync: search again, and pass a "
-            "uri exactly as search returned it.",
+            "uri exactly as search returned it. Of a result with live=true there is no "
+            "more.",
         ),
         Tool(
             name="list_collections",

@@ -10,45 +10,57 @@ from uuid import UUID
 from fastapi import Depends, Request, Response
 from fastapi.sse import EventSourceResponse
 
-from wellhead.api.agentic_stream import Errand, failure, finish, follow, new_errand
+from wellhead.api.agentic_stream import (
+    Errand,
+    attended,
+    failure,
+    finish,
+    follow,
+    new_errand,
+)
 from wellhead.api.around.requests import request_id_of
 from wellhead.api.deps import Services, Tenant
+from wellhead.api.ground import federation_of, ground_of
 from wellhead.api.principals import ForWhom, TakesPrincipal
 from wellhead.api.routing import SlashRouter
 from wellhead.api.schemas.search import (
     AgenticSearchRequest,
     ClassicSearchRequest,
     InstantSearchRequest,
-    SearchResult,
     SearchV2Response,
 )
 from wellhead.api.schemas.search_stream import (
     AgenticSearchEvent,
     AgenticSearchStartedEvent,
 )
-from wellhead.domain import search as search_results
 from wellhead.domain.errors import NotConfiguredError
-from wellhead.domain.search import InstantQuery, Strategy
-from wellhead.search import classic
+from wellhead.domain.search import Answer, InstantQuery, Strategy
+from wellhead.search import classic, everywhere
 from wellhead.search.agentic import explore
 from wellhead.search.events import Event
-from wellhead.search.instant import search
 from wellhead.search.means import Means
 from wellhead.search.tiers import require_language_model
 from wellhead.services.collections import find_collection_id
 from wellhead.services.parts import Parts
 
 FALLBACK_HEADER = "X-Search-Fallback"
+INCOMPLETE_HEADER = "X-Search-Incomplete"
 NOT_CONFIGURED = "no language model is configured"
-FALLS_BACK: dict[int | str, dict[str, Any]] = {
-    200: {
-        "headers": {
-            FALLBACK_HEADER: {
-                "description": "How it was searched instead, and why.",
-                "schema": {"type": "string"},
-            }
-        }
+_INCOMPLETE = {
+    INCOMPLETE_HEADER: {
+        "description": "Which sources that are searched live did not answer, and why.",
+        "schema": {"type": "string"},
     }
+}
+_FALLS_BACK = {
+    FALLBACK_HEADER: {
+        "description": "How it was searched instead, and why.",
+        "schema": {"type": "string"},
+    }
+}
+MAY_LACK: dict[int | str, dict[str, Any]] = {200: {"headers": _INCOMPLETE}}
+MAY_FALL_BACK: dict[int | str, dict[str, Any]] = {
+    200: {"headers": _FALLS_BACK | _INCOMPLETE}
 }
 
 router = SlashRouter(
@@ -67,24 +79,26 @@ CollectionId = Annotated[UUID, Depends(_collection_id)]
 OneErrand = Annotated[Errand, Depends(new_errand)]
 
 
-@router.post("/instant", responses=FALLS_BACK)
+@router.post("/instant", responses=MAY_FALL_BACK)
 async def search_instantly(
     collection_id: CollectionId,
     body: InstantSearchRequest,
     parts: Services,
     principal: ForWhom,
+    request: Request,
     response: Response,
 ) -> SearchV2Response:
     """Search by meaning and by words at once, without a language model."""
     query = replace(body.meant(collection_id), principal=principal)
-    return await _answer(parts, query, response)
+    return await _answer(parts, query, request, response)
 
 
-@router.post("/classic", responses=FALLS_BACK)
+@router.post("/classic", responses=MAY_FALL_BACK)
 async def search_classically(
     collection_id: CollectionId,
     body: ClassicSearchRequest,
     parts: Services,
+    request: Request,
     response: Response,
     principal: ForWhom,
 ) -> SearchV2Response:
@@ -98,27 +112,28 @@ async def search_classically(
         means = means_of(parts)
     except NotConfiguredError:
         tell_fallback(response, Strategy.HYBRID)
-        return await _answer(parts, query, response)
-    found = await classic.search(means, query)
+        return await _answer(parts, query, request, response)
+    found = await attended(request, classic.search(means, query))
     if found.why_plain is not None:
         tell_fallback(response, Strategy.HYBRID, found.why_plain)
-    return _response(found.results)
+    return shown(response, found.answer)
 
 
-@router.post("/agentic")
+@router.post("/agentic", responses=MAY_LACK)
 async def search_agentically(
     collection_id: CollectionId,
     body: AgenticSearchRequest,
     parts: Services,
     request: Request,
     errand: OneErrand,
+    response: Response,
     principal: ForWhom,
 ) -> SearchV2Response:
     """Let a language model search until it has found enough; 503 without one."""
     asked = replace(body.meant(collection_id), principal=principal)
     work = explore(means_of(parts), asked, _tell_nobody)
     done = await finish(errand, request, work)
-    return _response(done.results)
+    return shown(response, Answer(done.results, done.silent))
 
 
 @router.post("/agentic/stream", response_class=EventSourceResponse)
@@ -154,6 +169,7 @@ def means_of(parts: Parts) -> Means:
         reads=parts.reads,
         index=parts.index,
         embedders=parts.embedders,
+        federation=federation_of(parts),
         model=require_language_model(parts.language_model),
         clock=parts.clock,
         reranker=parts.reranker,
@@ -174,17 +190,22 @@ async def _tell_nobody(_event: Event) -> None:
 
 
 async def _answer(
-    parts: Parts, query: InstantQuery, response: Response
+    parts: Parts, query: InstantQuery, request: Request, response: Response
 ) -> SearchV2Response:
-    found = await search(
-        parts.reads,
-        parts.index,
-        parts.embedders,
-        query,
-        fell_back=partial(tell_fallback, response, Strategy.KEYWORD),
-    )
-    return _response(found)
+    fell_back = partial(tell_fallback, response, Strategy.KEYWORD)
+    work = everywhere.search(ground_of(parts), query, fell_back=fell_back)
+    return shown(response, await attended(request, work))
 
 
-def _response(found: list[search_results.SearchResult]) -> SearchV2Response:
-    return SearchV2Response(results=[SearchResult.of(one) for one in found])
+def shown(response: Response, answer: Answer) -> SearchV2Response:
+    tell_silent(response, answer)
+    return SearchV2Response.of(answer.results, answer.silent)
+
+
+def tell_silent(response: Response, answer: Answer) -> None:
+    """Say in a header which sources did not answer, and why."""
+    if answer.silent:
+        response.headers[INCOMPLETE_HEADER] = ", ".join(
+            f"{one.source_name} ({one.connection_id}): {one.why}"
+            for one in answer.silent
+        )

@@ -8,10 +8,17 @@ import structlog
 from fastapi import Query, Request, Response
 from fastapi.sse import EventSourceResponse
 
+from wellhead.api.agentic_stream import attended
 from wellhead.api.around.requests import request_id_of
 from wellhead.api.deps import Services, Tenant
+from wellhead.api.ground import ground_of
 from wellhead.api.principals import ForWhom, TakesPrincipal
-from wellhead.api.routes.search import NOT_CONFIGURED, CollectionId, tell_fallback
+from wellhead.api.routes.search import (
+    NOT_CONFIGURED,
+    CollectionId,
+    tell_fallback,
+    tell_silent,
+)
 from wellhead.api.routing import SlashRouter
 from wellhead.api.schemas.search import SearchResult
 from wellhead.api.schemas.search_legacy import (
@@ -26,8 +33,8 @@ from wellhead.api.schemas.search_legacy import (
     former_result,
 )
 from wellhead.domain.errors import RequestError
-from wellhead.domain.search import InstantQuery, Strategy
-from wellhead.search.instant import search
+from wellhead.domain.search import Answer, InstantQuery, Strategy
+from wellhead.search import everywhere
 from wellhead.services.parts import Parts
 
 router = SlashRouter(
@@ -51,6 +58,7 @@ async def search_as_before(
     collection_id: CollectionId,
     body: FormerSearchRequest,
     parts: Services,
+    request: Request,
     response: Response,
     principal: ForWhom,
 ) -> OlderSearchResponse | FormerSearchResponse:
@@ -59,7 +67,7 @@ async def search_as_before(
     _tell_what_is_gone(response, body)
     if body.wants_model:
         tell_fallback(response, asked.strategy, _why_plain(parts))
-    results = await _results(parts, asked)
+    results = await _results(parts, asked, request, response)
     if not body.is_older:
         return FormerSearchResponse(results=results)
     return _older(response, results, body)
@@ -70,6 +78,7 @@ async def search_by_address(
     collection_id: CollectionId,
     asked: Annotated[FormerSearch, Query()],
     parts: Services,
+    request: Request,
     response: Response,
     principal: ForWhom,
 ) -> OlderSearchResponse:
@@ -78,7 +87,7 @@ async def search_by_address(
     if asked.response_type is ResponseType.COMPLETION:
         tell_fallback(response, Strategy.HYBRID, _why_plain(parts))
     query = replace(asked.meant(collection_id), principal=principal)
-    results = await _results(parts, query)
+    results = await _results(parts, query, request, response)
     return _older(response, results, asked)
 
 
@@ -99,7 +108,8 @@ async def stream_as_before(
     }
     try:
         query = replace(body.meant(collection_id), principal=principal)
-        results = await _results(parts, query)
+        found = await everywhere.search(ground_of(parts), query)
+        results = _former(found)
     except RequestError as error:
         yield _trouble(error.message, is_transient=error.status >= 500)
         return
@@ -116,9 +126,17 @@ async def stream_as_before(
     }
 
 
-async def _results(parts: Parts, asked: InstantQuery) -> list[FormerResult]:
-    found = await search(parts.reads, parts.index, parts.embedders, asked)
-    return [former_result(SearchResult.of(one)) for one in found]
+async def _results(
+    parts: Parts, asked: InstantQuery, request: Request, response: Response
+) -> list[FormerResult]:
+    work = everywhere.search(ground_of(parts), asked)
+    found = await attended(request, work)
+    tell_silent(response, found)
+    return _former(found)
+
+
+def _former(found: Answer) -> list[FormerResult]:
+    return [former_result(SearchResult.of(one)) for one in found.results]
 
 
 def _older(

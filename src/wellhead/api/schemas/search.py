@@ -211,7 +211,8 @@ class SearchSystemMetadata(BaseModel):
     entity_type: str
     sync_id: str | None = None
     sync_job_id: str | None = Field(
-        default=None, description="The job that last wrote the entity."
+        default=None,
+        description="The job that last wrote the entity; null for what was found live.",
     )
     chunk_index: int = Field(
         description="Which passage of the entity it is, from 0.", examples=[0]
@@ -283,7 +284,7 @@ class SearchResult(BaseModel):
                 source_name=one.source_name,
                 entity_type=one.entity_type,
                 sync_id=str(one.sync_id),
-                sync_job_id=str(one.sync_job_id),
+                sync_job_id=None if one.is_live else str(one.sync_job_id),
                 chunk_index=one.chunk_index,
                 original_entity_id=one.original_entity_id,
             ),
@@ -297,5 +298,37 @@ class SearchResult(BaseModel):
         )
 
 
+class MissingSource(BaseModel):
+    """A source that is searched live and did not answer; the results lack its own."""
+
+    source_connection_id: UUID
+    source_name: str = Field(
+        description="The short name of the source.", examples=["postgresql_search"]
+    )
+    why: str = Field(
+        description="Why.", examples=["it did not answer within 5 seconds"]
+    )
+
+    @classmethod
+    def of(cls, one: search.Silent) -> "MissingSource":
+        return cls(
+            source_connection_id=one.connection_id,
+            source_name=one.source_name,
+            why=one.why,
+        )
+
+
 class SearchV2Response(BaseModel):
     results: list[SearchResult] = Field(default=[], description="The best come first.")
+    missing_sources: list[MissingSource] = Field(
+        default=[], description="Sources searched live that did not answer."
+    )
+
+    @classmethod
+    def of(
+        cls, results: list[search.SearchResult], silent: tuple[search.Silent, ...]
+    ) -> "SearchV2Response":
+        return cls(
+            results=[SearchResult.of(one) for one in results],
+            missing_sources=[MissingSource.of(one) for one in silent],
+        )

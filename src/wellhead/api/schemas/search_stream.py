@@ -5,7 +5,12 @@ from typing import Any, Literal, Self, assert_never
 
 from pydantic import BaseModel, Field
 
-from wellhead.api.schemas.search import AgenticSearchRequest, FilterGroup, SearchResult
+from wellhead.api.schemas.search import (
+    AgenticSearchRequest,
+    FilterGroup,
+    MissingSource,
+    SearchResult,
+)
 from wellhead.search import events
 
 ToolName = Literal[
@@ -204,6 +209,7 @@ class AgenticSearchDoneEvent(BaseModel):
     results: list[SearchResult]
     duration_ms: int
     diagnostics: DoneDiagnostics | None
+    missing_sources: list[MissingSource] = []
 
 
 class AgenticSearchErrorEvent(BaseModel):
@@ -258,6 +264,7 @@ def event_of(event: events.Event) -> AgenticSearchEvent:
                 diagnostics=DoneDiagnostics.model_validate(
                     event.diagnostics, from_attributes=True
                 ),
+                missing_sources=[MissingSource.of(one) for one in event.silent],
             )
         case _ as never:
             assert_never(never)

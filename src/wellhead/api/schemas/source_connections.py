@@ -146,6 +146,7 @@ class SourceConnection(BaseModel):
             sync=_sync(details),
             sync_id=one.id if details.has_sync else None,
             entities=_entities(details),
+            federated_search=one.is_federated,
             error_category=category,
             error_message=message,
             deletes_held=DeletesHeld.of(details),

@@ -84,6 +84,7 @@ class Source(BaseModel):
             labels=list(source.labels),
             supports_continuous=source.supports_continuous,
             supports_access_control=source.supports_access_control,
+            federated_search=source.is_federated,
             # of the others no field is typed in
             auth_fields=Fields.of(source.credential_fields)
             if AuthMethod.DIRECT in source.auth_methods

@@ -96,9 +96,14 @@ def _condition(given: str) -> dict[str, Any]:
 def _hits(answer: dict[str, Any]) -> Any:
     from rich.console import Group
 
+    missing = [
+        f"{one['source_name']} is missing: {plain(one['why'])}"
+        for one in answer.get("missing_sources", ())
+    ]
     if not answer["results"]:
-        return "Nothing found."
-    return Group(*(_hit(n, one) for n, one in enumerate(answer["results"], 1)))
+        return "\n".join(["Nothing found.", *missing])
+    hits = (_hit(n, one) for n, one in enumerate(answer["results"], 1))
+    return Group(*hits, *missing)
 
 
 def _hit(number: int, one: dict[str, Any]) -> Any:

@@ -9,13 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from wellhead.api.console.visits import Visit
+from wellhead.api.ground import ground_of
 from wellhead.api.routes.search import means_of
 from wellhead.domain import filters
 from wellhead.domain.errors import NotConfiguredError, RequestError
 from wellhead.domain.filters import Filter, FilterGroup, Operator
-from wellhead.domain.search import InstantQuery, SearchResult, Strategy
-from wellhead.search import classic
-from wellhead.search.instant import search
+from wellhead.domain.search import Answer, InstantQuery, SearchResult, Strategy
+from wellhead.search import classic, everywhere
 
 TIERS = ("instant", "classic", "agentic")
 LIMITS = (10, 25, 50, 100)
@@ -117,16 +117,18 @@ async def answer(visit: Visit, collection_id: UUID, asked: Asked) -> Found | Non
             filter=asked.meant,
             limit=asked.limit,
         )
-        results, note = await _results(visit, query, asked)
+        answered, note = await _results(visit, query, asked)
     except RequestError as error:
         return Found(error=error.message)
     seconds = time.perf_counter() - started
-    return Found(passages(results, asked.query), seconds, note)
+    missing = [f"{one.source_name} is missing: {one.why}." for one in answered.silent]
+    said = " ".join(filter(None, [note, *missing])) or None
+    return Found(passages(answered.results, asked.query), seconds, said)
 
 
 async def _results(
     visit: Visit, query: InstantQuery, asked: Asked
-) -> tuple[list[SearchResult], str | None]:
+) -> tuple[Answer, str | None]:
     parts = visit.parts
     if asked.tier == "classic":
         try:
@@ -139,10 +141,10 @@ async def _results(
         else:
             why = done.why_plain
             said = None if why is None else f"This was an instant search: {why}."
-            return done.results, said
+            return done.answer, said
     else:
         note = None
-    return await search(parts.reads, parts.index, parts.embedders, query), note
+    return await everywhere.search(ground_of(parts), query), note
 
 
 def passages(results: Sequence[SearchResult], query: str) -> list[Passage]:

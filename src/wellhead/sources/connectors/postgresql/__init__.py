@@ -4,6 +4,16 @@ from wellhead.sources.connectors.postgresql.config import (
     PostgreSQLConfig,
     PostgreSQLCredentials,
 )
+from wellhead.sources.connectors.postgresql.search import (
+    PostgreSQLSearchConfig,
+    PostgreSQLSearchSource,
+)
 from wellhead.sources.connectors.postgresql.source import PostgreSQLSource
 
-__all__ = ["PostgreSQLConfig", "PostgreSQLCredentials", "PostgreSQLSource"]
+__all__ = [
+    "PostgreSQLConfig",
+    "PostgreSQLCredentials",
+    "PostgreSQLSearchConfig",
+    "PostgreSQLSearchSource",
+    "PostgreSQLSource",
+]

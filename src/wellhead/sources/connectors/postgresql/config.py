@@ -2,6 +2,7 @@
 
 import re
 from enum import StrEnum
+from typing import Self
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
@@ -22,7 +23,9 @@ class SSLMode(StrEnum):
     VERIFY_FULL = "verify-full"
 
 
-class PostgreSQLConfig(Config):
+class TablesConfig(Config):
+    """Which database, which tables of it, and what their columns are for."""
+
     url: str | None = Field(
         None,
         title="URL",
@@ -80,9 +83,6 @@ class PostgreSQLConfig(Config):
             "changed; updated_at and modified_at are found by themselves."
         ),
     )
-    page_size: int = Field(
-        500, ge=1, le=10_000, title="Page size", description="Rows read at a time."
-    )
 
     @field_validator("url")
     @classmethod
@@ -108,7 +108,7 @@ class PostgreSQLConfig(Config):
         return query
 
     @model_validator(mode="after")
-    def _names_a_database(self) -> "PostgreSQLConfig":
+    def _names_a_database(self) -> Self:
         if self.url is None and self.database is None:
             raise ValueError("database or url is required")
         if self.query is not None and not self.id_columns:
@@ -116,6 +116,12 @@ class PostgreSQLConfig(Config):
         if self.query is not None and self.tables:
             raise ValueError("query and tables exclude each other")
         return self
+
+
+class PostgreSQLConfig(TablesConfig):
+    page_size: int = Field(
+        500, ge=1, le=10_000, title="Page size", description="Rows read at a time."
+    )
 
 
 class PostgreSQLCredentials(Config):

@@ -115,6 +115,15 @@ async def _pages(
             return
 
 
+def selected_columns(table: Table) -> Composed:
+    """Return what is selected of a row called t; its key comes last, by itself."""
+    return SQL(", ").join(map(_value, table.columns))
+
+
+def selected_key(table: Table) -> Composed:
+    return SQL(", ").join(map(_text, table.key))
+
+
 async def row_of(
     connection: AsyncConnection[Any], table: Table, key: Sequence[str]
 ) -> tuple[Any, ...] | None:
@@ -123,9 +132,8 @@ async def row_of(
         SQL("t.{} = {}").format(Identifier(column.name), _cast(value, column))
         for column, value in zip(table.key, key, strict=True)
     )
-    selected = [*map(_value, table.columns), *map(_text, table.key)]
-    query = SQL("SELECT {} FROM {} AS t WHERE {} LIMIT $1").format(
-        SQL(", ").join(selected), table.relation, same
+    query = SQL("SELECT {}, {} FROM {} AS t WHERE {} LIMIT $1").format(
+        selected_columns(table), selected_key(table), table.relation, same
     )
     return await (await connection.execute(query, (1,))).fetchone()
 

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
-import psycopg
 from psycopg import AsyncConnection
 
 from wellhead.domain.errors import CursorInvalidError
@@ -27,6 +26,7 @@ from wellhead.sources.connectors.postgresql.config import (
     PostgreSQLConfig,
     PostgreSQLCredentials,
 )
+from wellhead.sources.connectors.postgresql.login import connected
 from wellhead.sources.connectors.postgresql.rows import (
     ENTITY_TYPE,
     Page,
@@ -35,20 +35,13 @@ from wellhead.sources.connectors.postgresql.rows import (
     key_of,
     pages_by_change,
     pages_by_key,
-    read_as_text,
     ref_of,
     row_of,
 )
 from wellhead.sources.connectors.postgresql.tables import Table, find_tables
-from wellhead.sources.connectors.postgresql.trouble import translated
 
 # a transaction that began before the last run may commit after it
 LOOK_BACK = timedelta(minutes=10)
-_OPTIONS = (
-    "-c default_transaction_read_only=on -c statement_timeout=10min "
-    "-c idle_in_transaction_session_timeout=1min "
-    "-c timezone=UTC -c datestyle=ISO -c extra_float_digits=1"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +87,14 @@ class PostgreSQLSource(Source):
     credentials: PostgreSQLCredentials
 
     async def check(self) -> None:
-        async with self._connected() as connection:
+        async with connected(self.config, self.credentials) as connection:
             for table in await find_tables(connection, self.config):
                 async with aclosing(pages_by_key(connection, table, 1, None)) as pages:
                     await anext(pages, None)
 
     async def read(self, cursor: dict[str, Any] | None) -> AsyncIterator[Item]:
         """Yield tables one after the other, with a checkpoint after each page."""
-        async with self._connected() as connection:
+        async with connected(self.config, self.credentials) as connection:
             tables = await find_tables(connection, self.config)
             progress = self._progress(cursor)
             if progress.table is None and not progress.done:
@@ -130,7 +123,7 @@ class PostgreSQLSource(Source):
 
     async def fetch(self, refs: Sequence[Ref]) -> AsyncIterator[Item]:
         """Yield the named rows; those of a table no longer read are gone too."""
-        async with self._connected() as connection:
+        async with connected(self.config, self.credentials) as connection:
             found = await find_tables(connection, self.config)
             tables = {table.label: table for table in found}
             for ref in refs:
@@ -148,7 +141,7 @@ class PostgreSQLSource(Source):
     async def ids(self) -> AsyncIterator[Item]:
         """Yield the key of every row."""
         size = max(self.config.page_size, 5_000)
-        async with self._connected() as connection:
+        async with connected(self.config, self.credentials) as connection:
             yield ScopeStart()
             for table in await find_tables(connection, self.config):
                 yield ScopeStart(table.label)
@@ -159,36 +152,6 @@ class PostgreSQLSource(Source):
                             yield Seen(ref_of(table, row))
                 yield ScopeEnd(table.label)
             yield ScopeEnd()
-
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[AsyncConnection[Any]]:
-        config = self.config
-        parameters: dict[str, Any] = {"host": config.host, "port": config.port}
-        if config.url is not None:
-            parameters = {}
-        given = {
-            "dbname": config.database,
-            "user": self.credentials.user,
-            "password": self.credentials.password,
-            "sslmode": config.ssl_mode,
-        }
-        parameters |= {name: one for name, one in given.items() if one is not None}
-        with translated():
-            connection = await psycopg.AsyncConnection.connect(
-                config.url or "",
-                autocommit=True,
-                prepare_threshold=None,  # poolers between us may not know them
-                # $1 placeholders: a % in a name or key is nothing special, and one
-                # statement at a time: a query cannot smuggle in another
-                cursor_factory=psycopg.AsyncRawCursor,
-                options=_OPTIONS,
-                connect_timeout=20,
-                application_name="wellhead",
-                **parameters,
-            )
-            async with connection:
-                read_as_text(connection)
-                yield connection
 
     def _progress(self, cursor: dict[str, Any] | None) -> Progress:
         if cursor is None:

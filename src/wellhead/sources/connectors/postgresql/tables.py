@@ -8,7 +8,7 @@ from psycopg import AsyncConnection
 from psycopg.sql import SQL, Composable, Identifier
 
 from wellhead.domain.errors import ConfigError
-from wellhead.sources.connectors.postgresql.config import PostgreSQLConfig
+from wellhead.sources.connectors.postgresql.config import TablesConfig
 
 _UPDATED = ("updated_at", "modified_at", "last_modified", "updated_on", "modified_on")
 _CREATED = ("created_at", "inserted_at", "created_on", "created")
@@ -68,7 +68,7 @@ class Table:
 
 
 async def find_tables(
-    connection: AsyncConnection[Any], config: PostgreSQLConfig
+    connection: AsyncConnection[Any], config: TablesConfig
 ) -> list[Table]:
     """Return what to read; raises ConfigError when something is not there."""
     if config.query is not None:
@@ -88,7 +88,7 @@ async def find_tables(
 
 
 async def _relations(
-    connection: AsyncConnection[Any], config: PostgreSQLConfig
+    connection: AsyncConnection[Any], config: TablesConfig
 ) -> list[tuple[str, tuple[str, str], tuple[Column, ...], list[str]]]:
     rows: list[tuple[Any, ...]] = []
     if config.tables:
@@ -118,7 +118,7 @@ async def _relations(
 
 
 async def _named(
-    connection: AsyncConnection[Any], config: PostgreSQLConfig, name: str
+    connection: AsyncConnection[Any], config: TablesConfig, name: str
 ) -> list[tuple[Any, ...]]:
     """Find one table by "table" or "schema.table"; a name may hold a dot itself."""
     kinds = ["r", "p", "v", "m", "f"]
@@ -138,7 +138,7 @@ async def _select(
     return await cursor.fetchall()
 
 
-async def _query(connection: AsyncConnection[Any], config: PostgreSQLConfig) -> Table:
+async def _query(connection: AsyncConnection[Any], config: TablesConfig) -> Table:
     # a newline ends a comment
     relation = SQL("({}\n)").format(SQL(config.query or ""))
     cursor = await connection.execute(
@@ -157,7 +157,7 @@ async def _query(connection: AsyncConnection[Any], config: PostgreSQLConfig) -> 
 
 
 def _table(
-    config: PostgreSQLConfig,
+    config: TablesConfig,
     label: str,
     relation: Composable,
     columns: tuple[Column, ...],
@@ -183,7 +183,7 @@ def _table(
     )
 
 
-def _updated_names(config: PostgreSQLConfig) -> tuple[str, ...]:
+def _updated_names(config: TablesConfig) -> tuple[str, ...]:
     return (config.updated_at_column,) if config.updated_at_column else _UPDATED
 
 
@@ -192,7 +192,7 @@ def _first_time(by_name: dict[str, Column], names: tuple[str, ...]) -> str | Non
     return next((name for name in found if by_name[name].kind in _TIMES), None)
 
 
-def _texts(config: PostgreSQLConfig, columns: tuple[Column, ...]) -> tuple[str, ...]:
+def _texts(config: TablesConfig, columns: tuple[Column, ...]) -> tuple[str, ...]:
     chosen = [one.name for one in columns if one.name in config.text_columns]
     if not chosen:
         chosen = [one.name for one in columns if one.is_text]

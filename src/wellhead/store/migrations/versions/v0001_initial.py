@@ -332,6 +332,12 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column(
+            "is_federated",
+            sa.Boolean(),
+            server_default=sa.text("false"),
+            nullable=False,
+        ),
+        sa.Column(
             "is_deleting", sa.Boolean(), server_default=sa.text("false"), nullable=False
         ),
         sa.Column("paused_reason", sa.Text(), nullable=True),

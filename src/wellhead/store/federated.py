@@ -1,0 +1,32 @@
+"""The connections of a collection that are asked at every search."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from wellhead.store.reading import Reads
+
+_LIVE = """
+SELECT s.id, s.short_name, s.config, k.ciphertext
+FROM source_connection s
+JOIN collection c ON c.id = s.collection_id
+LEFT JOIN credential k ON k.connection_id = s.id
+WHERE s.collection_id = %(collection)s AND s.is_federated AND s.is_authenticated
+  AND NOT s.is_deleting AND NOT c.is_deleting
+ORDER BY s.created_at, s.id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveConnection:
+    """What it takes to ask it."""
+
+    id: UUID
+    short_name: str
+    config: Mapping[str, Any]
+    ciphertext: bytes | None
+
+
+async def live_connections(reads: Reads, collection_id: UUID) -> list[LiveConnection]:
+    return await reads.fetch(_LIVE, {"collection": collection_id}, LiveConnection)
