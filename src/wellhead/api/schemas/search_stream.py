@@ -209,7 +209,9 @@ class AgenticSearchDoneEvent(BaseModel):
     results: list[SearchResult]
     duration_ms: int
     diagnostics: DoneDiagnostics | None
-    missing_sources: list[MissingSource] = []
+    missing_sources: list[MissingSource] = Field(
+        default=[], description="Sources searched live that did not answer."
+    )
 
 
 class AgenticSearchErrorEvent(BaseModel):
