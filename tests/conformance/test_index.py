@@ -274,8 +274,10 @@ async def test_collections_do_not_see_each_other(index: Index) -> None:
     one, other = uuid4(), uuid4()
     await index.append(one, DIMENSION, [entity(1)])
     await index.append(other, DIMENSION, [entity(2)])
+    assert await index.disk_bytes(one) > 0
     await index.drop(one)
 
+    assert await index.disk_bytes(one) == 0
     assert await search(index, one, "text") == []
     assert await search(index, other, "text") == [2]
     await index.append(one, DIMENSION, [entity(3)])

@@ -42,6 +42,7 @@ def _as_json(started: Started) -> str:
 def _for_people(started: Started) -> str:
     lines = [
         f"Wellhead is ready at {started.url}",
+        f"  console  {started.url}/console",
         f"  data     {started.home.path}",
         f"  API key  {started.home.key_file}",
     ]

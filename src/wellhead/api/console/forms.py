@@ -1,5 +1,6 @@
 """Forms made from the fields of a source, and reading what people put into them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,8 +91,22 @@ def read(group: str, fields: Sequence[Field], form: Form) -> dict[str, Any]:
             if not found[one.name] and not one.required:
                 del found[one.name]
         elif (text := form.raw(name)).strip():
-            found[one.name] = text if one.is_secret else text.strip()
+            found[one.name] = text if one.is_secret else typed_value(one, text)
     return found
+
+
+def typed_value(field: Field, text: str) -> str | int | float:
+    """Return a number where one is wanted and was typed; else the text."""
+    plain = text.strip()
+    if field.type != "number":
+        return plain
+    try:
+        number = float(plain)
+    except ValueError:
+        return plain
+    if plain.lstrip("+-").isdecimal():
+        return int(plain)
+    return number if math.isfinite(number) else plain
 
 
 def problems_of(error: RequestError) -> Problems:

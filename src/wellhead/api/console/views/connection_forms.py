@@ -18,6 +18,7 @@ from wellhead.api.console.forms import (
     problems_of,
     read,
     typed,
+    typed_value,
 )
 from wellhead.api.console.views import consent
 from wellhead.api.console.visits import Visit
@@ -247,7 +248,8 @@ def _complete(source: SourceDescription, config: Mapping[str, Any]) -> dict[str,
             found[one.field.name] = one.is_on
         elif one.value:
             is_list = one.kind == "lines"
-            found[one.field.name] = one.value.split("\n") if is_list else one.value
+            lines, plain = one.value.split("\n"), typed_value(one.field, one.value)
+            found[one.field.name] = lines if is_list else plain
     return found
 
 
