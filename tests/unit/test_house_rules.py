@@ -32,6 +32,7 @@ CATCHES_EVERYTHING: dict[str, list[str]] = {
     ],
     "sources/live.py": ["a connector's search is other people's code"],
     "sources/registry.py": ["a broken plug-in must not stop the program"],
+    "sources/testing/reading.py": ["a check tells whatever a source raised"],
     "sync/convert/child.py": ["a parser may raise anything"],
     "sync/convert/converter.py": ["the child is ended, then the error goes on"],
     "sync/intake.py": ["raised again where pages are read"],

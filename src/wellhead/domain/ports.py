@@ -28,7 +28,22 @@ class TokenProvider(Protocol):
         ...
 
     async def refresh(self, rejected: str) -> str:
-        """Return another one than that which the source has just refused."""
+        """Return another one than that which the source has just refused.
+
+        The same, or CredentialsError, if there is no other.
+        """
+        ...
+
+
+class RateLimiter(Protocol):
+    """Hands out turns under one limit that a vendor set, to all who share it."""
+
+    async def turn(self) -> float:
+        """Take a turn; returns in how many seconds it comes (0 = now)."""
+        ...
+
+    async def hold(self, seconds: float) -> None:
+        """The vendor asked for silence: nobody's turn comes before this is over."""
         ...
 
 

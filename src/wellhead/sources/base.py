@@ -14,6 +14,8 @@ from wellhead.domain.items import Item, Ref
 from wellhead.domain.oauth import GivenToken
 from wellhead.domain.oauth_provider import OAuthProvider, OAuthType
 from wellhead.domain.ports import TokenProvider
+from wellhead.sources.rate_limits import RateLimit
+from wellhead.sources.surroundings import Surroundings
 
 
 class Config(BaseModel):
@@ -60,6 +62,8 @@ class SourceInfo:
     """How its OAuth tokens live, for sources that can be connected with one."""
     oauth: OAuthProvider | None = None
     """Who gives consent, if Wellhead does not know it by the source's short name."""
+    rate_limit: RateLimit | None = None
+    """What its vendor allows; all workers together keep to it."""
 
     @property
     def needs_own_client(self) -> bool:
@@ -93,14 +97,23 @@ class Source(ABC):
         self.config = config
         self.credentials = credentials
         self.tokens = GivenToken(getattr(credentials, "access_token", ""))
+        self.surroundings = Surroundings()
 
     @classmethod
-    def create(cls, config: dict[str, Any], credentials: dict[str, Any]) -> Self:
+    def create(
+        cls,
+        config: dict[str, Any],
+        credentials: dict[str, Any],
+        surroundings: Surroundings | None = None,
+    ) -> Self:
         """Validate both and construct. Raises pydantic.ValidationError."""
-        return cls(
+        source = cls(
             cls.config_model.model_validate(config),
             cls.credentials_model.model_validate(credentials),
         )
+        if surroundings is not None:
+            source.surroundings = surroundings
+        return source
 
     @abstractmethod
     async def check(self) -> None:

@@ -217,7 +217,8 @@ async def can_be_left(make: Make) -> list[str]:
         await close()
     await source.close()
     await source.close()
-    await asyncio.sleep(0)
+    for _ in range(10):  # generators within generators are closed one by one
+        await asyncio.sleep(0)
     left = asyncio.all_tasks() - before
     return [f"still running: {task.get_coro()}" for task in left]
 

@@ -1,0 +1,32 @@
+"""Files of an API: downloaded only when somebody opens them."""
+
+import asyncio
+from pathlib import Path
+
+from wellhead.domain.entities import Blob
+from wellhead.sources.http.api import MEGABYTE, Call
+from wellhead.sources.http.client import ApiClient
+
+MOST_FILE_BYTES = 200 * MEGABYTE
+
+
+def blob(
+    client: ApiClient,
+    call: Call,
+    *,
+    name: str,
+    size: int,
+    media_type: str | None = None,
+    most_bytes: int = MOST_FILE_BYTES,
+) -> Blob:
+    """Return a file that is downloaded when it is opened, in whichever thread.
+
+    Call it where the source is read: the download runs in that event loop.
+    """
+    loop = asyncio.get_running_loop()
+
+    def open_it() -> Path:
+        download = client.download(call, most_bytes=most_bytes)
+        return asyncio.run_coroutine_threadsafe(download, loop).result()
+
+    return Blob(name=name, size=size, open=open_it, media_type=media_type)
