@@ -48,6 +48,8 @@ class Script:
     fetched: Callable[[Sequence[Ref]], AsyncIterator[Item]] | None = None
     ids: Callable[[], AsyncIterator[Item]] | None = None
     cursors: list[dict[str, Any] | None] = field(default_factory=list)
+    source: Source | None = None
+    """The one that reads now."""
     info: SourceInfo = field(
         default_factory=lambda: SourceInfo(
             short_name="scripted", name="Scripted", description="", entity_types=()
@@ -83,6 +85,7 @@ class Sources:
 
             def read(self, cursor: dict[str, Any] | None) -> AsyncIterator[Item]:
                 script.cursors.append(cursor)
+                script.source = self
                 return (script.items or script.listing)(cursor)
 
             def fetch(self, refs: Sequence[Ref]) -> AsyncIterator[Item] | None:

@@ -9,6 +9,7 @@ from wellhead.services.parts import Parts
 from wellhead.sources.base import Source, SourceInfo
 from wellhead.sources.fields import FieldInfoRecord, fields_of
 from wellhead.sources.oauth.table import provider_of
+from wellhead.sources.rate_limits import RateLimitLevel
 
 Field = FieldInfoRecord
 
@@ -27,6 +28,7 @@ class SourceDescription:
     supports_continuous: bool
     supports_access_control: bool
     is_federated: bool
+    rate_limit_level: RateLimitLevel | None
     oauth_type: OAuthType | None
     requires_byoc: bool
     credential_fields: tuple[Field, ...]
@@ -56,6 +58,7 @@ def _oauth_type(info: SourceInfo) -> OAuthType | None:
 
 
 def _describe(source: type[Source]) -> SourceDescription:
+    limit = source.info.rate_limit
     return SourceDescription(
         short_name=source.info.short_name,
         name=source.info.name,
@@ -68,6 +71,7 @@ def _describe(source: type[Source]) -> SourceDescription:
         supports_access_control=source.info.tells_access,
         is_federated=source.is_federated,
         oauth_type=_oauth_type(source.info),
+        rate_limit_level=None if limit is None else limit.level,
         requires_byoc=source.info.needs_own_client,
         credential_fields=tuple(fields_of(source.credentials_model)),
         config_fields=tuple(fields_of(source.config_model)),

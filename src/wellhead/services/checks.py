@@ -1,6 +1,7 @@
 """Proving, before a connection is created, that its source can be reached."""
 
 import asyncio
+from dataclasses import replace
 
 import structlog
 
@@ -43,6 +44,8 @@ async def check_source(
     Raises a RequestError that says who refused what.
     """
     short_name = source.info.short_name
+    # whoever asks is there and waiting: a rate limit is told, not waited for
+    source.surroundings = replace(source.surroundings, longest_wait_seconds=0.0)
     try:
         async with asyncio.timeout(within_seconds):
             await source.check()

@@ -15,8 +15,9 @@ class RateLimitLevel(StrEnum):
 class RateLimit:
     """So many requests in any so many seconds, for an organization or a connection.
 
-    A tenth may go out at once; the rest follows evenly. So no window of this length,
-    wherever it begins, ever holds more requests than the limit.
+    A tenth may go out at once; the rest follows evenly, five in a hundred slower than
+    it might. So no window of this length, wherever it begins, ever holds more requests
+    than the limit, also where some leave a little late.
     """
 
     requests: int
@@ -35,4 +36,9 @@ class RateLimit:
     @property
     def interval(self) -> float:
         """The seconds between two requests, once a burst is over."""
-        return self.seconds / (self.requests - self.burst + 1)
+        return (self.seconds + self.slack) / (self.requests - self.burst + 1)
+
+    @property
+    def slack(self) -> float:
+        """How many seconds late a request may leave without breaking the limit."""
+        return self.seconds / 20

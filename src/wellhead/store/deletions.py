@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, delete, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wellhead.store import garbage
+from wellhead.store import garbage, rate_limits
 from wellhead.store.schema import collection, source_connection
 
 
@@ -78,6 +78,7 @@ async def remove_connection(connection: AsyncConnection, connection_id: UUID) ->
     await connection.execute(
         delete(source_connection).where(source_connection.c.id == connection_id)
     )
+    await rate_limits.forget(connection, connection_id)
 
 
 async def members(

@@ -4,11 +4,18 @@ from wellhead.store import (
     schema_audit_log,
     schema_consents,
     schema_embedding,
+    schema_rate_limits,
     schema_webhooks,
 )
 from wellhead.store.schema import metadata
 
-TOPICS = (schema_audit_log, schema_consents, schema_embedding, schema_webhooks)
+TOPICS = (
+    schema_audit_log,
+    schema_consents,
+    schema_embedding,
+    schema_rate_limits,
+    schema_webhooks,
+)
 """Modules whose tables belong to `metadata` once they are imported."""
 
 __all__ = ["TOPICS", "metadata"]

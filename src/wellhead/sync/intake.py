@@ -22,6 +22,7 @@ from wellhead.domain.items import (
     Upsert,
     Waiting,
 )
+from wellhead.sources.surroundings import Waits
 from wellhead.store.database import is_gone
 from wellhead.store.scopes import COMPLETE, INCOMPLETE, STARTED, ScopeRun
 from wellhead.sync import patience
@@ -72,8 +73,12 @@ class Intake:
         *,
         scopes: dict[str, str] | None = None,
         incomplete: dict[str, str] | None = None,
+        waits: Waits | None = None,
     ) -> None:
-        """`scopes` maps keys (hex) to scopes for items outside a listing."""
+        """`scopes` maps keys (hex) to scopes for items outside a listing.
+
+        `waits` is where the source's client tells of waits in between items.
+        """
         self._items = items
         self._lead: deque[Item | Exception | None] = deque()
         """What was read and is in no page yet; an error or None ends it."""
@@ -86,6 +91,8 @@ class Intake:
         self._broken: dict[str, str] = {}
         self._scopes = scopes or {}
         self._incomplete = incomplete or {}
+        if waits is not None:
+            waits.listen(self._hear)
 
     async def pages(self) -> AsyncGenerator[Page, None]:
         """Yield pages of up to 2,048 items, or of what came within two seconds.
@@ -118,6 +125,11 @@ class Intake:
             self._came.set()
             if isinstance(self._items, AsyncGenerator):
                 await self._items.aclose()
+
+    def _hear(self, seconds: float) -> None:
+        """Put a wait where it happens: behind what was read before it."""
+        self._lead.append(Waiting(seconds))
+        self._came.set()
 
     async def _fill(self) -> tuple[Page, bool]:
         page = Page()

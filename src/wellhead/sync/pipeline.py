@@ -8,6 +8,7 @@ committed is a prefix of what was read, and a checkpoint in it is durable.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Any
 
 from wellhead.domain.errors import CursorInvalidError, JobError, RetryableError
 from wellhead.domain.items import Item, Ref
@@ -62,7 +63,7 @@ async def _read(run: Run, writer: "_Writer") -> None:
         broken = await recover.incomplete(run) if cursor is not None else {}
         try:
             items = run.source.read(cursor)
-            await _drain(run, writer, Intake(items, incomplete=broken))
+            await _drain(run, writer, _intake(run, items, incomplete=broken))
         except CursorInvalidError:
             await writer.flush()
             await recover.restart_as_full(run)
@@ -94,6 +95,10 @@ async def _announce_wait(run: Run, seconds: float) -> None:
 async def _phase(run: Run, phase: str) -> None:
     async with run.tools.db.begin() as connection:
         await jobs.patch(connection, run.job, {"phase": phase})
+
+
+def _intake(run: Run, items: AsyncIterator[Item], **about: Any) -> Intake:
+    return Intake(items, waits=run.source.surroundings.waits, **about)
 
 
 async def _drain(run: Run, writer: "_Writer", intake: Intake) -> None:
@@ -157,7 +162,7 @@ async def _retry(
     scopes = {ref.key.hex(): scope for ref, scope in refs.items()}
     writer.is_retrying = True
     try:
-        await _drain(run, writer, Intake(items, scopes=scopes))
+        await _drain(run, writer, _intake(run, items, scopes=scopes))
     except RetryableError as error:
         await writer.flush()
         await _wait(run, error.after or 0)
@@ -182,7 +187,7 @@ async def _reconcile(run: Run, writer: "_Writer") -> bool:
         return False
     await _phase(run, "reconciling")
     await sweep.begin_ids(run)
-    await _drain(run, writer, Intake(ids))
+    await _drain(run, writer, _intake(run, ids))
     is_too_much = len(run.missed) >= MOST_MISSED
     if is_too_much or not await _retry(run, writer, run.missed, is_optional=False):
         await recover.require_full(run)

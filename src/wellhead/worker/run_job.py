@@ -41,6 +41,7 @@ from wellhead.sync.failing import reason
 from wellhead.sync.run import Caution, Run, Tools
 from wellhead.worker import endings
 from wellhead.worker.lease import LeaseKeeper
+from wellhead.worker.surroundings import surroundings
 
 CRASHES_UNTIL_FAILED = 5
 DEATHS_UNTIL_FAILED = 12
@@ -241,7 +242,9 @@ async def _source(parts: Parts, job: SyncJob) -> Source:
     if row is None:
         raise FencedError(f"connection {job.connection_id} has gone")
     try:
-        return tokens.open_source(parts, row, sealed)
+        source = tokens.open_source(parts, row, sealed)
+        source.surroundings = surroundings(parts, job, source.info)
+        return source
     except NotFoundError as error:
         raise ConfigError(str(error)) from error
     except ValidationError as error:

@@ -85,6 +85,7 @@ class Source(BaseModel):
             supports_continuous=source.supports_continuous,
             supports_access_control=source.supports_access_control,
             federated_search=source.is_federated,
+            rate_limit_level=_level(source),
             # of the others no field is typed in
             auth_fields=Fields.of(source.credential_fields)
             if AuthMethod.DIRECT in source.auth_methods
@@ -92,3 +93,7 @@ class Source(BaseModel):
             config_fields=Fields.of(source.config_fields),
             supported_auth_providers=[],
         )
+
+
+def _level(source: SourceDescription) -> Literal["org", "connection"] | None:
+    return None if source.rate_limit_level is None else source.rate_limit_level.value

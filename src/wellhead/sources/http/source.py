@@ -16,7 +16,7 @@ class ApiSource(Source):
     api: ClassVar[Api]
 
     def token(self) -> str | None:
-        """Return the key in the credentials, None where `tokens` has what OAuth gave."""
+        """Return the key in the credentials, None to use what OAuth gave."""
         found: str | None = getattr(self.credentials, "token", None)
         return found
 

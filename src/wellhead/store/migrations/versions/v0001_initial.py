@@ -99,6 +99,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_organization")),
     )
     op.create_table(
+        "rate_limit",
+        sa.Column("short_name", sa.Text(), nullable=False),
+        sa.Column("owner_id", sa.UUID(), nullable=False),
+        sa.Column("full_at", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("short_name", "owner_id", name=op.f("pk_rate_limit")),
+        prefixes=["UNLOGGED"],
+    )
+    op.create_table(
         "retired_table",
         sa.Column("table_id", sa.UUID(), nullable=False),
         sa.Column("collection_id", sa.UUID(), nullable=False),
