@@ -10,12 +10,14 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.sql import SQL, Identifier
+from tests.conformance.test_vendors import VENDORS
 
 from wellhead.domain.entities import Entity
 from wellhead.domain.errors import ConfigError
 from wellhead.domain.items import Item, ScopeEnd, ScopeStart, Upsert
 from wellhead.sources.base import FederatedSource, Source, SourceInfo
 from wellhead.sources.conformance import CHECKS, FEDERATED_CHECKS, Make
+from wellhead.sources.http import ApiSource
 from wellhead.sources.registry import Registry
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +53,8 @@ ON_SERVERS = {
 }
 _KINDS = Registry.load(include_demo=True).by_name
 FEDERATED = sorted(name for name, kind in _KINDS.items() if kind.is_federated)
-SOURCES = sorted(set(_KINDS) - set(FEDERATED) - set(ON_SERVERS))
+OF_APIS = {name for name, kind in _KINDS.items() if issubclass(kind, ApiSource)}
+SOURCES = sorted(_KINDS.keys() - set(FEDERATED) - ON_SERVERS.keys() - OF_APIS)
 
 
 def plant(folder: Path) -> None:
@@ -148,6 +151,12 @@ def test_a_source_conforms_on_its_server(short_name: str) -> None:
 
     assert f'"{short_name}"' in text
     assert '@pytest.mark.parametrize("check", CHECKS)' in text
+
+
+def test_every_source_of_an_api_is_tried_with_its_vendor() -> None:
+    with_vendor = {kind.source.info.short_name for kind in VENDORS}
+
+    assert with_vendor == OF_APIS
 
 
 class Careless(Source):

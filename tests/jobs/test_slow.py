@@ -434,3 +434,25 @@ async def test_a_blocked_worker_process_ends_itself(
     assert status == -9
     assert left.status is JobStatus.RUNNING
     assert (done.status, done.attempt) == (JobStatus.COMPLETED, 2), done.error
+
+
+async def test_a_file_whose_vendor_asks_to_wait_is_waited_for(
+    bench, tmp_path: Path
+) -> None:
+    path = tmp_path / "late.md"
+    path.write_text("It came late.")
+    loop = asyncio.get_running_loop()
+
+    def open_late() -> Path:
+        asyncio.run_coroutine_threadsafe(told_to_wait(), loop).result()
+        return path
+
+    async def told_to_wait() -> None:
+        async with bench.script.source.surroundings.waits.wait(3600):
+            await asyncio.sleep(2.5 * STUCK)
+
+    bench.script.items = listing(opened_by("late.md", open_late))
+    job = await bench.sync()
+
+    assert job.status is JobStatus.COMPLETED
+    assert (job.counts.inserted, job.counts.failed) == (1, 0)

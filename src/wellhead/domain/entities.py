@@ -31,13 +31,15 @@ class Blob:
     """A file fetched only when its version changed.
 
     `open` returns a local path that stays valid until the entity was prepared, and
-    raises EntityError or RetryableError. `size` is in bytes, as listed.
+    raises EntityError or RetryableError. `size` is in bytes, as listed; a guess if
+    the file is only put together when it is opened.
     """
 
     name: str
     size: int
     open: Callable[[], Path]
     media_type: str | None = None
+    is_size_guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

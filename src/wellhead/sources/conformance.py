@@ -385,6 +385,6 @@ def _file_flaws(entity: Entity) -> list[str]:
     if entity.blob is None:
         return []
     size = entity.blob.open().stat().st_size
-    if size != entity.blob.size:
+    if size != entity.blob.size and not entity.blob.is_size_guessed:
         return [f"{entity.source_id}: {size} bytes, but {entity.blob.size} were told"]
     return []

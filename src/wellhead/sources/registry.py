@@ -13,6 +13,7 @@ CONNECTORS = "wellhead.sources.connectors"
 BUILT_IN: tuple[str, ...] = (
     "file_system.source:FileSystemSource",
     "git.source:GitSource",
+    "github.source:GitHubSource",
     "postgresql.source:PostgreSQLSource",
     "postgresql.search:PostgreSQLSearchSource",
     "s3:S3Source",

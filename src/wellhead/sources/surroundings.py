@@ -16,6 +16,12 @@ class Waits:
     def __init__(self) -> None:
         self._listener: Callable[[float], None] = lambda _: None
         self._under_way = 0
+        self._steps = 0
+
+    def steps(self) -> int:
+        """Grows as long as a wait is under way: who waits as told is not stuck."""
+        self._steps += self._under_way > 0
+        return self._steps
 
     def listen(self, listener: Callable[[float], None]) -> None:
         """Hear of waits from now on: their seconds at the beginning, 0 at the end."""

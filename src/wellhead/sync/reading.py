@@ -119,7 +119,7 @@ async def _read_group(run: Run, group: Sequence[ToRead]) -> list[Outcome]:
     """Load entities in one thread; those behind one that hangs get their own."""
     loading = _Loading()
     try:
-        await _in_thread(loading, lambda: loading.load(run, group))
+        await _in_thread(run, loading, lambda: loading.load(run, group))
     except EntityError as error:
         read = loading.results.copy()
         read.append(_failed(group[len(read)], error))
@@ -146,17 +146,23 @@ async def _convert(run: Run, document: Read) -> Outcome:
             converting, lambda: converter.documents, lambda: FailureStage.CONVERT
         )
         return await _in_thread(
-            loading, lambda: split(run, document, converted, loading.tell)
+            run, loading, lambda: split(run, document, converted, loading.tell)
         )
     except Exception as error:  # noqa: BLE001  # one entity, whatever its parser met
         return _failed(document.one, error)
 
 
-async def _in_thread(loading: "_Loading", work: Callable[[], Made]) -> Made:
-    """Wait for a thread as long as it gets on. Raises EntityError."""
+async def _in_thread(run: Run, loading: "_Loading", work: Callable[[], Made]) -> Made:
+    """Wait for a thread as long as it gets on, or its source waits as it was told.
+
+    Raises EntityError.
+    """
+    waits = run.source.surroundings.waits
     task = asyncio.create_task(in_own_thread(work))
     try:
-        return await while_moving(task, lambda: loading.steps, lambda: loading.stage)
+        return await while_moving(
+            task, lambda: loading.steps + waits.steps(), lambda: loading.stage
+        )
     finally:
         loading.is_given_up = True
 

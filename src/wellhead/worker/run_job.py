@@ -243,8 +243,6 @@ async def _source(parts: Parts, job: SyncJob) -> Source:
         raise FencedError(f"connection {job.connection_id} has gone")
     try:
         source = tokens.open_source(parts, row, sealed)
-        source.surroundings = surroundings(parts, job, source.info)
-        return source
     except NotFoundError as error:
         raise ConfigError(str(error)) from error
     except ValidationError as error:
@@ -252,6 +250,8 @@ async def _source(parts: Parts, job: SyncJob) -> Source:
         raise ConfigError(
             "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
         ) from error
+    source.surroundings = surroundings(parts, job, source.info)
+    return source
 
 
 async def _until_stopped(work: Awaitable[None], stop: asyncio.Event) -> None:

@@ -17,7 +17,7 @@ from wellhead.sources.http.errors import (
     RefusedError,
     TooLargeError,
 )
-from wellhead.sources.http.files import blob
+from wellhead.sources.http.files import blob, document
 from wellhead.sources.http.pages import (
     Page,
     Paging,
@@ -55,6 +55,7 @@ __all__ = [
     "by_next_url",
     "by_offset",
     "by_page",
+    "document",
     "field",
     "header",
     "pages",

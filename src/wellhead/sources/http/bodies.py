@@ -39,6 +39,16 @@ async def save(response: httpx.Response, *, most_bytes: int, what: str) -> Path:
     return path
 
 
+def keep(content: bytes) -> Path:
+    """Write this to a file, which goes with its path; see HeldPath."""
+    handle, name = tempfile.mkstemp(prefix="wellhead-document-")
+    path = HeldPath(name)
+    weakref.finalize(path, _remove, name)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    return path
+
+
 class HeldPath(type(Path())):  # type: ignore[misc]  # this system's kind of path
     """A path whose file is removed when nobody holds the path any more.
 

@@ -1,9 +1,11 @@
-"""Files of an API: downloaded only when somebody opens them."""
+"""Files of an API: fetched or put together only when somebody opens them."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from wellhead.domain.entities import Blob
+from wellhead.sources.http import bodies
 from wellhead.sources.http.api import MEGABYTE, Call
 from wellhead.sources.http.client import ApiClient
 
@@ -30,3 +32,22 @@ def blob(
         return asyncio.run_coroutine_threadsafe(download, loop).result()
 
     return Blob(name=name, size=size, open=open_it, media_type=media_type)
+
+
+def document(name: str, write: Callable[[], Awaitable[str]], *, size: int) -> Blob:
+    """Return a text that takes more requests: it is written when it is opened.
+
+    So a listing asks for the parts of what has changed only (its `source_version`
+    tells). `size` is a guess. Call it where the source is read.
+    """
+    loop = asyncio.get_running_loop()
+
+    def open_it() -> Path:
+        text = asyncio.run_coroutine_threadsafe(_awaited(write), loop).result()
+        return bodies.keep(text.encode("utf-8", "replace"))
+
+    return Blob(name=name, size=size, open=open_it, is_size_guessed=True)
+
+
+async def _awaited(write: Callable[[], Awaitable[str]]) -> str:
+    return await write()

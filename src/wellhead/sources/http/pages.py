@@ -42,8 +42,8 @@ class pages(AsyncIterator[Page]):  # noqa: N801  # it is used like a function
     """Yields pages from `start` (a `next` of earlier) to the last one.
 
     `records` is where in a body its list is: "data.items", "" for the body itself.
-    Raises RetryableError when a page comes again or has no such list. It can be left
-    at any page: no generator waits to be closed.
+    "Not modified" is an empty last page. Raises RetryableError when a page comes again
+    or has no such list. It can be left at any page: no generator waits to be closed.
     """
 
     def __init__(
@@ -74,6 +74,10 @@ class pages(AsyncIterator[Page]):  # noqa: N801  # it is used like a function
     async def _read(self) -> Page:
         ask = self._paging.ask(self._call, self._token)
         answer, body = await self._client.json(ask)
+        if answer.status == 304:
+            return Page(
+                records=[], body=None, answer=answer, token=self._token, next=None
+            )
         found = field(self._where)(body)
         if not isinstance(found, list):
             where = f"at '{self._where}'" if self._where else "in it"

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import httpx
 import pytest
-from tests.unit.sources.tracker import TOKEN, Tracker, TrackerSource, ticket_entity
+from tests.vendors.tracker import TOKEN, Tracker, TrackerSource, ticket_entity
 
 from wellhead.domain.errors import EntityError, RetryableError, SyncError
 from wellhead.domain.items import Checkpoint, Item, ScopeEnd, ScopeStart, Upsert
