@@ -27,13 +27,15 @@ class VendorServer:
         self._open: set[asyncio.Transport] = set()
         self._server: asyncio.Server | None = None
         self.transport: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport()
+        self.port = 0
 
     async def __aenter__(self) -> "VendorServer":
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: _Conversation(self._respond, self._open), HOST, 0
         )
-        self.transport = _Detour(self._server.sockets[0].getsockname()[1])
+        self.port = self._server.sockets[0].getsockname()[1]
+        self.transport = _Detour(self.port)
         return self
 
     async def __aexit__(
