@@ -3,17 +3,29 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import httpx
 import pytest
+from tests.vendors.github import Account, Issue
 from tests.vendors.tracker import TOKEN, Tracker, TrackerSource, ticket_entity
 
 from wellhead.domain.errors import EntityError, RetryableError, SyncError
-from wellhead.domain.items import Checkpoint, Item, ScopeEnd, ScopeStart, Upsert
+from wellhead.domain.items import (
+    Checkpoint,
+    Delete,
+    Item,
+    Ref,
+    ScopeEnd,
+    ScopeStart,
+    Seen,
+    Upsert,
+)
+from wellhead.sources.connectors.github import GitHubSource
+from wellhead.sources.connectors.github.texts import Remark
 from wellhead.sources.testing import VENDOR_CHECKS, Vendor, vendor_suite
 
 test_a_source_on_the_kit_conforms = vendor_suite(Tracker)
@@ -117,6 +129,26 @@ class Vague(TrackerSource):
             raise RetryableError(f"something went wrong: {error}") from error
 
 
+class Hasty(TrackerSource):
+    """Takes trouble in its ids for their end, and any error of fetch for a delete."""
+
+    async def ids(self) -> AsyncIterator[Item]:
+        yield ScopeStart()
+        with suppress(SyncError):
+            async for item in super().ids():
+                if isinstance(item, Seen):
+                    yield item
+        yield ScopeEnd()
+
+    async def fetch(self, refs: Sequence[Ref]) -> AsyncIterator[Item]:
+        for ref in refs:
+            try:
+                async for item in super().fetch([ref]):
+                    yield item
+            except SyncError:
+                yield Delete(ref)
+
+
 class Late(TrackerSource):
     """Begins the next job where the clock stood after the listing, and later."""
 
@@ -126,6 +158,30 @@ class Late(TrackerSource):
                 yield Checkpoint({"since": "2030-01-01", "is_listing": False})
             else:
                 yield item
+
+
+class Silent(GitHubSource):
+    """Takes comments that cannot be had for none."""
+
+    async def _remarks(self, part: str, number: int, what: str) -> list[Remark]:
+        try:
+            return await super()._remarks(part, number, what)
+        except SyncError:
+            return []
+
+
+async def test_a_text_without_what_could_not_be_had_is_caught() -> None:
+    class Talked(Account):
+        source: ClassVar = Silent
+
+        def open(self, body: str | None = "It stops.") -> Issue:
+            issue = super().open(body)
+            self.say(issue, "It goes on.")
+            return issue
+
+    found = await VENDOR_CHECKS["opens_files_over_trouble"](Talked)
+
+    assert "another text is taken for it" in " ".join(found)
 
 
 def _vendor_of(kind: type[TrackerSource]) -> type[Vendor]:
@@ -154,6 +210,8 @@ def _vendor_of(kind: type[TrackerSource]) -> type[Vendor]:
         (Demanding, "reads_an_empty_account"),
         (Vague, "names_refused_credentials"),
         (Late, "notices_changes"),
+        (Hasty, "lists_ids_whole_or_not_at_all"),
+        (Hasty, "fetches_nothing_as_gone_that_is_there"),
     ],
 )
 async def test_a_careless_source_is_caught(

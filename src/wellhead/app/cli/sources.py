@@ -1,6 +1,7 @@
-"""`wellhead sources …`: what can be connected."""
+"""`wellhead sources …`: what can be connected, and how to add to it."""
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -35,6 +36,31 @@ def show_one(
 
     with connect(url, data_dir) as server:
         show(server.get(f"/sources/{segment(short_name)}"), _fields, as_json=json)
+
+
+@commands.command("new", epilog="Example: wellhead sources new my_tracker")
+def new(
+    short_name: str,
+    into: Annotated[
+        Path, typer.Option("--into", help="The folder in which its folder is made.")
+    ] = Path(),
+    json: AsJson = None,
+) -> None:
+    """Make a package for a source of your own: it runs, and its tests pass."""
+    from wellhead.app.new_source import create
+    from wellhead.sources.registry import Registry
+
+    taken = frozenset(Registry.load(include_demo=True).by_name)
+    folder = create(short_name, into, taken=taken)
+    show(
+        {"source": short_name, "folder": str(folder)},
+        lambda made: (
+            f"{made['folder']} is ready. Next:\n"
+            f"  pip install -e '{made['folder']}[test]'\n"
+            f"  cd {made['folder']} && python -m pytest"
+        ),
+        as_json=json,
+    )
 
 
 def _fields(source: dict[str, Any]) -> Any:

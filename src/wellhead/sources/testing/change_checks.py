@@ -2,10 +2,11 @@
 
 import gc
 import tracemalloc
+from collections.abc import AsyncIterator
 
-from wellhead.domain.items import Checkpoint, Ref, Upsert
+from wellhead.domain.items import Checkpoint, Item, Ref, Upsert
 from wellhead.sources.base import Source
-from wellhead.sources.testing.reading import Outcome, listed
+from wellhead.sources.testing.reading import Outcome, take_all
 from wellhead.sources.testing.stage import Stage, stage
 from wellhead.sources.testing.vendor import Vendor
 
@@ -146,7 +147,7 @@ async def _checkpoints(on: Stage) -> list[dict[str, object]]:
 async def _listed_ids(on: Stage) -> Outcome | None:
     source = on.connect()
     try:
-        return await listed(source.ids())
+        return await _taken(source.ids())
     finally:
         await source.close()
 
@@ -154,9 +155,18 @@ async def _listed_ids(on: Stage) -> Outcome | None:
 async def _fetched(on: Stage, ref: Ref) -> Outcome | None:
     source: Source = on.connect()
     try:
-        return await listed(source.fetch([ref]))
+        return await _taken(source.fetch([ref]))
     finally:
         await source.close()
+
+
+async def _taken(items: AsyncIterator[Item] | None) -> Outcome | None:
+    if items is None:
+        return None
+    found = await take_all(items)
+    if found.error is not None:
+        raise found.error
+    return found
 
 
 def _has(outcome: Outcome, ref: Ref) -> bool:

@@ -124,34 +124,29 @@ async def read(
     outcome = Outcome(checkpoint=cursor)
     for left in reversed(range(tries)):
         outcome.begin()
-        outcome.error = None
-        try:
-            await _drain(source.read(outcome.checkpoint), outcome)
-        except RetryableError as error:
-            outcome.error = error
-            if error.after is not None or not left:
-                break
-        except Exception as error:  # noqa: BLE001  # told to who asked for the check
-            outcome.error = error
-            break
-        else:
+        outcome.error = await _drain(source.read(outcome.checkpoint), outcome)
+        error = outcome.error
+        is_passing = isinstance(error, RetryableError) and error.after is None
+        if not left or not is_passing:
             break
     return outcome
 
 
-async def _drain(items: AsyncIterator[Item], outcome: Outcome) -> None:
+async def take_all(items: AsyncIterator[Item]) -> Outcome:
+    """Take what `ids` or `fetch` yield."""
+    outcome = Outcome()
+    outcome.error = await _drain(items, outcome)
+    return outcome
+
+
+async def _drain(items: AsyncIterator[Item], outcome: Outcome) -> Exception | None:
+    """Take all that comes, and return what ended it."""
     try:
         async for item in items:
             outcome.take(item)
+    except Exception as error:  # noqa: BLE001  # told to who asked for the check
+        return error
     finally:
         if isinstance(items, AsyncGenerator):
             await items.aclose()
-
-
-async def listed(items: AsyncIterator[Item] | None) -> Outcome | None:
-    """Take what `ids` or `fetch` yield; None if the source has no such thing."""
-    if items is None:
-        return None
-    outcome = Outcome()
-    await _drain(items, outcome)
-    return outcome
+    return None

@@ -13,6 +13,11 @@ from wellhead.sources.testing.change_checks import (
     reads_an_empty_account,
     reads_changes_from_every_checkpoint,
 )
+from wellhead.sources.testing.part_checks import (
+    fetches_nothing_as_gone_that_is_there,
+    lists_ids_whole_or_not_at_all,
+    opens_files_over_trouble,
+)
 from wellhead.sources.testing.secret_checks import tells_no_secret
 from wellhead.sources.testing.stage import stage
 from wellhead.sources.testing.trouble_checks import (
@@ -43,6 +48,9 @@ VENDOR_CHECKS: dict[str, VendorCheck] = {
         gives_up_on_lasting_trouble,
         names_refused_credentials,
         deletes_nothing_that_was_refused,
+        lists_ids_whole_or_not_at_all,
+        fetches_nothing_as_gone_that_is_there,
+        opens_files_over_trouble,
         refuses_to_go_round_in_circles,
         waits_as_it_was_told,
         does_not_wait_for_ever,
