@@ -222,7 +222,7 @@ async def refused_elsewhere(app: Any, key: str) -> dict[str, int]:
 
 HONOUR_IT = ("/collections/{readable_id}/search", "/mcp", "/collections/internal")
 WITHOUT_A_KEY = ("/docs", "/openapi.json", "/health", "/entities/definitions")
-WITH_A_SESSION = ("/connect/", "/source-connections/callback")
+WITH_A_SESSION = ("/connect/", "/console", "/source-connections/callback")
 ONCE = ("/source-connections/authorize",)
 
 
