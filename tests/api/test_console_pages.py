@@ -150,3 +150,33 @@ async def test_a_job_is_shown_as_what_it_is(
     assert "the disk is full" in said["failed"]
     assert "1,234,567" in said["completed"]
     assert "Ask the collection" in said["completed"]
+
+
+async def test_the_stream_of_a_job_that_is_over_tells_it_whole_and_ends(
+    browser: Browser, given: Given, set_job: SetJob, app: Any
+) -> None:
+    connection = await given.connection()
+    job = connection["sync"]["last_job"]["id"]
+    await set_job(job, status="completed", inserted=4321)
+    asked = f"/jobs/{job}/subscribe", {"accept": "text/event-stream"}
+
+    told = await browser.get(asked[0], headers=asked[1])
+    async with browser_of(app) as anybody:
+        refused = await anybody.get(asked[0], headers=asked[1])
+
+    assert told.headers["content-type"].startswith("text/event-stream")
+    kinds = re.findall(r"^event: (\w+)$", told.text, re.MULTILINE)
+    assert kinds == ["hello", "parts", "end"]
+    assert "4,321" in told.text
+    assert refused.status_code == 401
+
+
+async def test_a_stream_ends_with_the_server(
+    browser: Browser, given: Given, app: Any
+) -> None:
+    await given.connection()
+    app.state.progress.close()
+
+    told = await browser.get("/jobs/subscribe")
+
+    assert re.findall(r"^event: (\w+)$", told.text, re.MULTILINE) == ["hello"]

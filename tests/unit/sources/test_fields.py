@@ -37,9 +37,9 @@ def test_every_kind_of_field_is_described() -> None:
             description="Of the thing",
         ),
         field(name="key", title="Key", type="string", required=False, is_secret=True),
-        field(name="count", title="Count", type="number", required=False),
+        field(name="count", title="Count", type="number", required=False, default=3),
         field(name="share", title="Share", type="number", required=False),
-        field(name="is_on", title="On", type="boolean", required=False),
+        field(name="is_on", title="On", type="boolean", required=False, default=False),
         field(
             name="tags", title="Tags", type="array", required=False, items_type="string"
         ),
@@ -57,6 +57,7 @@ def test_every_kind_of_field_is_described() -> None:
             required=False,
             description="Its own",
             enum_values=("red", "blue"),
+            default="red",
         ),
         field(
             name="other",
