@@ -49,6 +49,7 @@ ON_SERVERS = {
     "s3": "tests/sources/test_files.py",
     "gcs": "tests/sources/test_files.py",
     "azure_blob": "tests/sources/test_files.py",
+    "sftp": "tests/sources/test_files.py",
     "webdav": "tests/sources/test_files.py",
 }
 _KINDS = Registry.load(include_demo=True).by_name

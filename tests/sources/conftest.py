@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 from tests.bench import Bench, bench
-from tests.servers.file_servers import webdav
+from tests.servers.file_servers import sftp, webdav
 from tests.servers.object_stores import azure_blob, gcs, s3
 
 from wellhead.sources.registry import Registry
 from wellhead.store.schema import credential
 
-__all__ = ["azure_blob", "bench", "gcs", "s3", "webdav"]
+__all__ = ["azure_blob", "bench", "gcs", "s3", "sftp", "webdav"]
 
 Connect = Callable[[str, dict[str, Any], dict[str, Any]], Awaitable[Bench]]
 

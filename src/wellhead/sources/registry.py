@@ -20,6 +20,7 @@ BUILT_IN: tuple[str, ...] = (
     "gcs:GCSSource",
     "azure_blob:AzureBlobSource",
     "webdav.source:WebDAVSource",
+    "sftp.source:SFTPSource",
     "timed:TimedSource",
     "stub:StubSource",
     "incremental_stub:IncrementalStubSource",
