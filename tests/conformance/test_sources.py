@@ -49,6 +49,7 @@ ON_SERVERS = {
     "s3": "tests/sources/test_files.py",
     "gcs": "tests/sources/test_files.py",
     "azure_blob": "tests/sources/test_files.py",
+    "sqlite": "tests/sources/test_sqlite.py",
     "sftp": "tests/sources/test_files.py",
     "webdav": "tests/sources/test_files.py",
 }

@@ -16,6 +16,7 @@ BUILT_IN: tuple[str, ...] = (
     "github.source:GitHubSource",
     "postgresql.source:PostgreSQLSource",
     "postgresql.search:PostgreSQLSearchSource",
+    "sqlite.source:SQLiteSource",
     "s3:S3Source",
     "gcs:GCSSource",
     "azure_blob:AzureBlobSource",

@@ -1,14 +1,9 @@
 """Pages of rows, and rows as entities."""
 
-import json
-import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from hashlib import blake2b
 from typing import Any
-from urllib.parse import quote, unquote
 
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Composable, Composed, Identifier
@@ -17,15 +12,14 @@ from psycopg.types.string import TextLoader
 from wellhead.domain.entities import Breadcrumb, Entity
 from wellhead.domain.items import Ref
 from wellhead.sources.connectors.postgresql.tables import Column, Table
+from wellhead.sources.rows import Shape, json_value, moment, row_ref
 
-ENTITY_TYPE = "TableRow"
 # as text: Python has no infinite dates, and decimals must keep their digits
 _AS_TEXT = ("date", "timestamp", "timestamptz", "time", "timetz", "interval", "numeric")
 # these arrive as JSON holds them
 _AS_JSON = frozenset(
     {"bool", "int2", "int4", "int8", "numeric", "text", "varchar", "bpchar", "name"}
 )
-_LONGEST_NAME = 200
 _ALL = SQL("true")
 
 
@@ -155,20 +149,7 @@ async def high_water(connection: AsyncConnection[Any], table: Table) -> str | No
 
 def ref_of(table: Table, row: tuple[Any, ...]) -> Ref:
     """Name a row by its key, which stands last in it."""
-    key = row[-len(table.key) :]
-    return Ref(ENTITY_TYPE, f"{table.label}/{'/'.join(map(_quoted, key))}")
-
-
-def _quoted(part: Any) -> str:
-    text = str(part)
-    is_plain = text.isascii() and text.isalnum()
-    return text if is_plain else quote(text, safe=" @:+,;=")
-
-
-def key_of(ref: Ref) -> tuple[str, list[str]]:
-    """Return the label of the table and the key of a reference."""
-    label, *parts = ref.source_id.split("/")
-    return label, [unquote(part) for part in parts]
+    return row_ref(table.label, row[-len(table.key) :])
 
 
 class Rows:
@@ -183,40 +164,25 @@ class Rows:
             if column.kind not in _AS_JSON
         ]
         self._told = repr((table.label, self._names, table.title, table.texts))
-        self._way = (
-            Breadcrumb(database, database, "Database"),
-            Breadcrumb(table.label, table.label, "Table"),
+        self._shape = Shape(
+            label=table.label,
+            title=table.title,
+            texts=table.texts,
+            created=table.created,
+            updated=table.updated.name if table.updated else None,
+            way=(
+                Breadcrumb(database, database, "Database"),
+                Breadcrumb(table.label, table.label, "Table"),
+            ),
         )
 
     def entity(self, row: tuple[Any, ...]) -> Entity:
         """Describe a row; its version is a digest of all that is told about it."""
-        table = self._table
         raw = dict(zip(self._names, row, strict=False))
         for name, column in self._odd:
             raw[name] = _plain(column, raw[name])
-        ref = ref_of(table, row)
-        text = "\n".join(
-            f"{name}: {_shown(raw[name])}"
-            for name in table.texts
-            if raw[name] is not None
-        )
-        title = raw[table.title] if table.title else None
-        name = " ".join(_shown(title).split())[:_LONGEST_NAME] if title else ""
-        return Entity(
-            type=ref.type,
-            source_id=ref.source_id,
-            name=name or ref.source_id,
-            text=text or ref.source_id,
-            source_version=_digest(f"{self._told}{row}"),
-            created_at=_time(raw[table.created]) if table.created else None,
-            updated_at=_time(raw[table.updated.name]) if table.updated else None,
-            breadcrumbs=self._way,
-            raw=raw,
-        )
-
-
-def _digest(told: str) -> str:
-    return blake2b(told.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
+        ref = ref_of(self._table, row)
+        return self._shape.entity(ref, raw, f"{self._told}{row}")
 
 
 def _value(column: Column) -> Composed:
@@ -253,32 +219,6 @@ def _plain(column: Column, value: Any) -> Any:
     if column.kind == "bytea":
         return {"bytes": value}
     if column.category == "D":
-        moment = _time(value)
-        return moment.isoformat() if moment and column.kind != "date" else value
-    return _json(value)
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, dict):
-        return {str(name): _json(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json(one) for one in value]
-    return str(value)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)
-
-
-def _time(value: Any) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        found = moment(value)
+        return found.isoformat() if found and column.kind != "date" else value
+    return json_value(value)

@@ -16,12 +16,12 @@ from wellhead.sources.connectors.postgresql.config import (
 )
 from wellhead.sources.connectors.postgresql.login import connected
 from wellhead.sources.connectors.postgresql.rows import (
-    ENTITY_TYPE,
     Rows,
     selected_columns,
     selected_key,
 )
 from wellhead.sources.connectors.postgresql.tables import Column, Table, find_tables
+from wellhead.sources.rows import ENTITY_TYPE
 
 LONGEST_TEXT = 2_000
 """In characters; of a longer one the parts that hold the words are shown."""

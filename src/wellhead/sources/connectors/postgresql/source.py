@@ -28,17 +28,16 @@ from wellhead.sources.connectors.postgresql.config import (
 )
 from wellhead.sources.connectors.postgresql.login import connected
 from wellhead.sources.connectors.postgresql.rows import (
-    ENTITY_TYPE,
     Page,
     Rows,
     high_water,
-    key_of,
     pages_by_change,
     pages_by_key,
     ref_of,
     row_of,
 )
 from wellhead.sources.connectors.postgresql.tables import Table, find_tables
+from wellhead.sources.rows import ENTITY_TYPE, key_of
 
 # a transaction that began before the last run may commit after it
 LOOK_BACK = timedelta(minutes=10)

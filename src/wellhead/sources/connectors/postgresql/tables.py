@@ -2,16 +2,14 @@
 
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from psycopg import AsyncConnection
 from psycopg.sql import SQL, Composable, Identifier
 
 from wellhead.domain.errors import ConfigError
 from wellhead.sources.connectors.postgresql.config import TablesConfig
+from wellhead.sources.rows import CREATED_NAMES, UPDATED_NAMES, plain_label
 
-_UPDATED = ("updated_at", "modified_at", "last_modified", "updated_on", "modified_on")
-_CREATED = ("created_at", "inserted_at", "created_on", "created")
 _TIMES = frozenset({"timestamptz", "timestamp"})
 _DOCUMENTS = frozenset({"json", "jsonb", "xml"})
 
@@ -112,7 +110,7 @@ async def _relations(
             )
             for row in await cursor.fetchall()
         )
-        label = f"{_plain(schema)}.{_plain(name)}"
+        label = f"{plain_label(schema)}.{plain_label(name)}"
         found.append((label, (schema, name), columns, key))
     return found
 
@@ -178,13 +176,13 @@ def _table(
         key=tuple(by_name[name] for name in key),
         title=title or next((name for name in texts if by_name[name].is_text), None),
         texts=texts,
-        created=_first_time(by_name, _CREATED),
+        created=_first_time(by_name, CREATED_NAMES),
         updated=by_name.get(_first_time(by_name, _updated_names(config)) or ""),
     )
 
 
 def _updated_names(config: TablesConfig) -> tuple[str, ...]:
-    return (config.updated_at_column,) if config.updated_at_column else _UPDATED
+    return (config.updated_at_column,) if config.updated_at_column else UPDATED_NAMES
 
 
 def _first_time(by_name: dict[str, Column], names: tuple[str, ...]) -> str | None:
@@ -199,8 +197,3 @@ def _texts(config: TablesConfig, columns: tuple[Column, ...]) -> tuple[str, ...]
     if not chosen:
         chosen = [one.name for one in columns if one.kind != "bytea"]
     return tuple(chosen)
-
-
-def _plain(name: str) -> str:
-    """Return the name without the dots and slashes that labels are made with."""
-    return quote(name, safe=" ").replace(".", "%2E")
