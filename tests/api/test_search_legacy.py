@@ -9,8 +9,10 @@ import httpx
 import pytest
 
 from wellhead.api.schemas.search_legacy import filter_schema
+from wellhead.domain.chunks import Vectors
 from wellhead.domain.entities import Breadcrumb
 from wellhead.domain.errors import RetryableError
+from wellhead.embed.null import NullEmbedder
 
 NOTHING_FOUND: list[str] = []
 HOSTILE = ["' OR 'a'='a", "') OR (true", "x'; DROP TABLE entity; --", '" OR ""="']
@@ -299,12 +301,10 @@ async def test_a_stream_connects_finds_and_is_done(client: Any, path: str) -> No
     assert done["request_id"] == connected["request_id"]
 
 
-class AwayEmbedder:
-    """One that nobody can reach."""
+class AwayEmbedder(NullEmbedder):
+    """The one that made the vectors, which nobody can reach now."""
 
-    name = "away"
-
-    async def embed_query(self, text: str) -> memoryview:
+    async def embed_query(self, text: str) -> Vectors:
         raise RetryableError("down")
 
 
@@ -331,7 +331,7 @@ async def test_a_stream_says_that_the_embedder_is_away(
     _, error = events(await client.post(f"{path}/stream", json={"query": "wing"}))
 
     assert error["transient"] is True
-    assert "The embedder away is not available" in error["message"]
+    assert "The embedder null is not available" in error["message"]
 
 
 async def test_the_language_of_former_filters_is_described(
