@@ -70,6 +70,7 @@ HARMLESS: dict[str, Any] = {
     "member_id": str(uuid4()),
     "query": "anything",
     "entity_id": "one",
+    "entity_type": "Note",
     "claim_token": "nothing",
     "source_node_ids": ["one"],
     "name": "Any name",

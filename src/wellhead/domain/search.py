@@ -1,7 +1,8 @@
 """What a search asks and what it answers."""
 
+import math
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
@@ -33,6 +34,34 @@ class InstantQuery:
     limit: int = 100
     offset: int = 0
     principal: Principal | None = None
+    is_grouped: bool = False
+    """Whether only the best chunk of each entity is shown."""
+    recency: "Recency | None" = None
+    context: int = 0
+    """So many chunks before and after each are shown with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recency:
+    """How much age counts against a result: with a bias of 1 nothing else weighs more.
+
+    What was last changed `HALF_LIFE` ago counts as half as fresh, what has no date as
+    not fresh at all. An answer's pages agree if they are asked for on the same day.
+    """
+
+    bias: float
+    now: datetime
+
+    def share_kept(self, changed_at: datetime | None) -> float:
+        """Return the share of its score that a result keeps, from 1 - bias to 1."""
+        today = self.now.replace(hour=0, minute=0, second=0, microsecond=0)
+        if changed_at is None:
+            return 1 - self.bias
+        age = max(today - changed_at, timedelta(0))
+        return 1 - self.bias * (1 - math.exp2(-(age / HALF_LIFE)))
+
+
+HALF_LIFE = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +93,9 @@ class SearchResult:
     url: str | None = None
     """Where the file can be downloaded, if it is one."""
     raw: dict[str, Any] = field(default_factory=dict)
+    before: tuple[str, ...] = ()
+    """The chunks right before it, as far as they were asked for."""
+    after: tuple[str, ...] = ()
 
     @property
     def is_live(self) -> bool:

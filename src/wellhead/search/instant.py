@@ -1,9 +1,10 @@
 """Search without a language model: ask the index, show what the ledger confirms."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import zip_longest
 
 from wellhead.domain.chunks import Hit, Vectors
 from wellhead.domain.embedding import Embedders, IndexTable
@@ -16,12 +17,19 @@ from wellhead.domain.errors import (
 )
 from wellhead.domain.ports import Embedder, Index, IndexReader, Scope
 from wellhead.domain.principals import Principal
-from wellhead.domain.search import InstantQuery, SearchResult, Strategy
-from wellhead.search.fuse import Leg, fuse
-from wellhead.search.verify import Chunk, Verifier, chunk_of, entity_of
+from wellhead.domain.search import InstantQuery, Recency, SearchResult, Strategy
+from wellhead.search.context import with_context
+from wellhead.search.fuse import Leg, fuse, in_steps
+from wellhead.search.verify import Name, Verifier, chunk_of, entity_of
 from wellhead.store import index_tables
 from wellhead.store.reading import Reader, Snapshot
-from wellhead.store.visible import Horizon, VisibleEntity, horizon, visible_entities
+from wellhead.store.visible import (
+    EntityId,
+    Horizon,
+    VisibleEntity,
+    horizon,
+    visible_entities,
+)
 
 TIMEOUT_SECONDS = 30
 """Less than garbage waits: what is live in a search's snapshot is still indexed."""
@@ -35,6 +43,7 @@ KEYWORD_WEIGHT = 1.0
 
 Ask = Callable[[int], Awaitable[list[Hit]]]
 Ranked = list[tuple[Hit, float]]
+Kept = Mapping[EntityId, float]
 
 
 def tell_nobody(_why: str) -> None:
@@ -127,20 +136,27 @@ async def _answer(
     vector: Vectors | None,
 ) -> list[SearchResult]:
     # only after the snapshot: the index then holds all that the snapshot calls live
-    reader = await index.reader(seen.table_id or query.collection_id)
+    table_id = seen.table_id or query.collection_id
+    reader = await index.reader(table_id)
     scope = Scope(query.filter, seen.connections, seen.jobs, query.principal)
     verifier = Verifier(reads, query.collection_id, query.principal)
     depths = _depths(query.offset + query.limit)
     asks = _asks(reader, query, vector, scope)
-    legs = await _live([_Leg(ask, depths[-1]) for ask in asks], verifier, depths[-1])
-    # scores of words tell of the texts that a principal may not see: ranks do not
-    is_plain = query.strategy is Strategy.KEYWORD and query.principal is not None
-    is_fused = len(legs) > 1 or is_plain
-    ranked = _fused(legs, depths) if is_fused else _as_scored(legs[0])
+    legs = [_Leg(ask, depths[-1], _name(query), verifier) for ask in asks]
+    await _read_all(legs, verifier)
+    kept = await _kept(reads, query.recency, [one.live for one in legs])
+    ranked = _ranked(query, [one.live for one in legs], depths, kept)
     page = ranked[query.offset : query.offset + query.limit]
     rows = await visible_entities(reads, {entity_of(hit) for hit, _ in page})
     found = [_result(hit, score, rows[entity_of(hit)]) for hit, score in page]
+    if query.context:
+        hits = [hit for hit, _ in page]
+        found = await with_context(index, table_id, query.context, hits, found)
     return found if query.principal is None else _shown_to(query.principal, found)
+
+
+def _name(query: InstantQuery) -> Name:
+    return entity_of if query.is_grouped else chunk_of
 
 
 def _shown_to(principal: Principal, found: list[SearchResult]) -> list[SearchResult]:
@@ -170,34 +186,34 @@ def _asks(
 class _Leg:
     """One leg's hits: read further while those of dead versions take the places."""
 
-    def __init__(self, ask: Ask, depth: int) -> None:
+    def __init__(self, ask: Ask, depth: int, name: Name, verifier: Verifier) -> None:
         self._ask = ask
         self._depth = depth
+        self._name = name
+        self._verifier = verifier
         self._k = min(depth + SPARE_HITS, MOST_HITS)
         self.hits: list[Hit] = []
+        self.live: list[Hit] = []
 
     async def read(self) -> None:
         self.hits = await self._ask(self._k)
 
-    def wants_more(self, live: list[Hit]) -> bool:
-        """Tell whether to read again, of more; that is then asked for."""
+    def sort_out(self) -> bool:
+        """Keep the best live ones, once they are looked up; tells if all is read."""
+        live = self._verifier.live(self.hits, self._name)
+        self.live = live[: self._depth]
         is_all = len(self.hits) < self._k or self._k == MOST_HITS
-        if is_all or len(live) >= self._depth:
-            return False
         self._k = min(2 * self._k, MOST_HITS)
-        return True
+        return is_all or len(live) >= self._depth
 
 
-async def _live(
-    legs: Sequence[_Leg], verifier: Verifier, depth: int
-) -> list[list[Hit]]:
-    """Return the best live hits of each leg; the ledger is asked for all at once."""
+async def _read_all(legs: Sequence[_Leg], verifier: Verifier) -> None:
+    """Read each leg as far as need be; the ledger is asked for all of them at once."""
     unread = legs
     while unread:
         await _together([leg.read() for leg in unread])
         await verifier.look_up([hit for leg in unread for hit in leg.hits])
-        unread = [leg for leg in unread if leg.wants_more(verifier.live(leg.hits))]
-    return [verifier.live(leg.hits)[:depth] for leg in legs]
+        unread = [leg for leg in unread if not leg.sort_out()]
 
 
 async def _together(work: Sequence[Coroutine[None, None, None]]) -> None:
@@ -210,21 +226,52 @@ async def _together(work: Sequence[Coroutine[None, None, None]]) -> None:
         raise errors.exceptions[0] from None
 
 
-def _fused(legs: list[list[Hit]], depths: list[int]) -> Ranked:
-    hits: dict[Chunk, Hit] = {chunk_of(hit): hit for leg in legs for hit in leg}
-    weights = (SEMANTIC_WEIGHT, KEYWORD_WEIGHT)
-    fused = fuse(
-        [
-            Leg(weight, [chunk_of(hit) for hit in leg])
-            for weight, leg in zip(weights, legs, strict=False)
-        ],
-        depths,
+async def _kept(
+    reads: Snapshot, recency: Recency | None, legs: Sequence[Sequence[Hit]]
+) -> Kept | None:
+    """Return the share of its score that an entity keeps; None if age is nothing."""
+    if recency is None or not recency.bias:
+        return None
+    rows = await visible_entities(
+        reads, {entity_of(hit) for leg in legs for hit in leg}
     )
-    return [(hits[chunk], score) for chunk, score in fused]
+    return {
+        entity: recency.share_kept(
+            _moment(row.meta, "updated_at") or _moment(row.meta, "created_at")
+        )
+        for entity, row in rows.items()
+    }
 
 
-def _as_scored(leg: list[Hit]) -> Ranked:
-    return [(hit, hit.score) for hit in leg]
+def _ranked(
+    query: InstantQuery,
+    legs: Sequence[Sequence[Hit]],
+    depths: list[int],
+    kept: Kept | None,
+) -> Ranked:
+    """Fuse the legs, or rank the only one by its own scores."""
+    name = _name(query)
+    hits: dict[Hashable, Hit] = {}
+    # of one name the hit is shown that its leg ranks better
+    for at_rank in zip_longest(*legs):
+        for hit in at_rank:
+            if hit is not None:
+                hits.setdefault(name(hit), hit)
+    share = (lambda key: kept[entity_of(hits[key])]) if kept else _all_of_it
+    named = [[name(hit) for hit in leg] for leg in legs]
+    # scores of words tell of the texts that a principal may not see: ranks do not
+    is_plain = query.strategy is Strategy.KEYWORD and query.principal is not None
+    if len(legs) > 1 or is_plain:
+        weights = (SEMANTIC_WEIGHT, KEYWORD_WEIGHT)
+        ranked = fuse([*map(Leg, weights, named)], depths, share)
+    else:
+        scored = [(key, hits[key].score) for key in named[0]]
+        ranked = in_steps(scored, depths, share) if kept else scored
+    return [(hits[key], score) for key, score in ranked]
+
+
+def _all_of_it(_key: Hashable) -> float:
+    return 1.0
 
 
 def _result(hit: Hit, score: float, row: VisibleEntity) -> SearchResult:

@@ -1,6 +1,6 @@
 """Hits of the index, checked against one snapshot of the ledger."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from uuid import UUID
 
 from wellhead.domain.chunks import Hit
@@ -10,6 +10,8 @@ from wellhead.store.visible import EntityId, verified_versions
 
 Chunk = tuple[int, int]
 """A version and an ordinal: what names a chunk in the index."""
+Name = Callable[[Hit], Hashable]
+"""What tells a hit from others: of those that bear one name the best is shown."""
 
 
 class Verifier:
@@ -33,17 +35,18 @@ class Verifier:
         )
         self._versions |= {entity: found.get(entity) for entity in unknown}
 
-    def live(self, hits: Sequence[Hit]) -> list[Hit]:
-        """Return the hits of live versions, best first, each chunk once.
+    def live(self, hits: Sequence[Hit], name: Name | None = None) -> list[Hit]:
+        """Return the hits of live versions, best first, one for each name.
 
-        They must have been looked up. Equal scores are put in order of the chunk, so
-        that every search of the same state ranks them alike.
+        They must have been looked up. A hit is named by its chunk unless told
+        otherwise. Equal scores are put in order of the chunk, so that every search of
+        the same state ranks them alike.
         """
-        chunks: dict[Chunk, Hit] = {}
+        named: dict[Hashable, Hit] = {}
         for hit in sorted(hits, key=_best_first):
             if self._versions[entity_of(hit)] == hit.version:
-                chunks.setdefault(chunk_of(hit), hit)
-        return list(chunks.values())
+                named.setdefault((name or chunk_of)(hit), hit)
+        return list(named.values())
 
 
 def chunk_of(hit: Hit) -> Chunk:

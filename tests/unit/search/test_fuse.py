@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wellhead.search.fuse import Leg, fuse
+from wellhead.search.fuse import Leg, fuse, in_steps
 
 ranking = st.lists(st.integers(0, 40), unique=True, max_size=30)
 depth = st.integers(1, 35)
@@ -88,3 +88,21 @@ def test_the_names_of_keys_do_not_matter(
     )
 
     assert [(renamed[key], score) for key, score in plain] == other
+
+
+def test_a_key_that_keeps_less_of_its_score_comes_later() -> None:
+    legs = [Leg(1.0, ["a", "b", "c"])]
+    ranked = fuse(legs, [3], lambda key: 0.5 if key == "a" else 1.0)
+
+    assert [key for key, _ in ranked] == ["b", "c", "a"]
+    assert dict(ranked)["a"] == pytest.approx(0.5)
+
+
+def test_a_step_is_put_in_order_by_itself() -> None:
+    scored = [("a", 4.0), ("b", 3.0), ("c", 2.0), ("d", 1.0)]
+    kept = {"a": 0.1, "b": 1.0, "c": 0.1, "d": 1.0}
+
+    short = in_steps(scored[:2], [2], kept.__getitem__)
+    longer = in_steps(scored, [2, 4], kept.__getitem__)
+    assert short == [("b", 3.0), ("a", 0.4)]
+    assert longer == [*short, ("d", 1.0), ("c", 0.2)]

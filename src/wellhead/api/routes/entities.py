@@ -1,4 +1,4 @@
-"""Erasing single entities of a collection.
+"""Reading and erasing single entities of a collection.
 
 Ids go in the query: they may hold slashes, dots and whatever else a source uses.
 """
@@ -9,16 +9,59 @@ from uuid import UUID
 from fastapi import Query
 
 from wellhead.api.deps import Limit, Services, Skip, Tenant
+from wellhead.api.principals import ForWhom
 from wellhead.api.routing import SlashRouter
-from wellhead.api.schemas.entities import EntityKey, ErasedEntity, Erasure
+from wellhead.api.schemas.entities import (
+    EntityKey,
+    EntityPassages,
+    ErasedEntity,
+    Erasure,
+)
 from wellhead.domain.errors import InvalidInputError
-from wellhead.services import erasure
+from wellhead.services import entities, erasure
+from wellhead.services.entities import EntityName
 from wellhead.services.erasure import Which
 from wellhead.store.tombstones import Erasable
 
 router = SlashRouter(prefix="/collections/{readable_id}/entities", tags=["collections"])
 
 KEY = r"^[0-9a-f]{32}$"
+MOST_CHUNKS = 200
+LARGEST_CHUNK = 2**31 - 1
+MOST_CHARACTERS = 200_000
+
+
+@router.get("")
+async def read_entity(
+    readable_id: str,
+    parts: Services,
+    tenant: Tenant,
+    entity_id: Annotated[str, Query(min_length=1)],
+    entity_type: str,
+    source_connection_id: UUID,
+    principal: ForWhom,
+    from_chunk: Annotated[int, Query(ge=0, le=LARGEST_CHUNK)] = 0,
+    chunks: Annotated[int, Query(ge=1, le=MOST_CHUNKS)] = 20,
+) -> EntityPassages:
+    """Read an entity, or the passages around one that a search found.
+
+    It is named as searches name it: by `original_entity_id`, `entity_type` and
+    `sync_id`. So many passages are returned at most, fewer where they are long.
+    """
+    found = await entities.read_entity(
+        parts,
+        tenant,
+        EntityName(
+            readable_id=readable_id,
+            connection_id=source_connection_id,
+            entity_type=entity_type,
+            entity_id=entity_id,
+        ),
+        chunks=range(from_chunk, from_chunk + chunks),
+        most_characters=MOST_CHARACTERS,
+        principal=principal,
+    )
+    return EntityPassages.of(found)
 
 
 @router.delete("")

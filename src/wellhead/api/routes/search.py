@@ -89,8 +89,9 @@ async def search_instantly(
     response: Response,
 ) -> SearchV2Response:
     """Search by meaning and by words at once, without a language model."""
-    query = replace(body.meant(collection_id), principal=principal)
-    return await _answer(parts, query, request, response)
+    query = body.meant(collection_id, parts.clock.now())
+    asked = replace(query, principal=principal)
+    return await _answer(parts, asked, request, response)
 
 
 @router.post("/classic", responses=MAY_FALL_BACK)

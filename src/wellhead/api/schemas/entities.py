@@ -1,4 +1,4 @@
-"""Erased entities as the API shows them: by key, never by name."""
+"""Entities as the API shows them: what is in one, and erased ones by their keys."""
 
 from uuid import UUID
 
@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from wellhead.api.schemas.times import Instant
 from wellhead.services import erasure
+from wellhead.services.entities import EntityText
 from wellhead.store.tombstones import Erasable, Tombstone
 
 
@@ -53,4 +54,51 @@ class Erasure(EntityKey):
             **EntityKey.of(one.entity).model_dump(),
             was_stored=one.was_stored,
             may_return=one.may_return,
+        )
+
+
+class EntityPassage(BaseModel):
+    chunk_index: int = Field(description="Its place in the entity, from 0.")
+    textual_representation: str = Field(
+        description="The passage.", examples=["The pump is serviced in May."]
+    )
+
+
+class EntityPassages(BaseModel):
+    """An entity, or a part of it, as passages that do not overlap."""
+
+    original_entity_id: str = Field(
+        description="The id of the entity in its source.", examples=["docs/plan.md"]
+    )
+    entity_type: str
+    source_connection_id: UUID
+    source_name: str = Field(
+        description="The short name of the source.", examples=["file_system"]
+    )
+    name: str = Field(description="The name of the entity.", examples=["plan.md"])
+    web_url: str = Field(description="Where people can see it; empty if nowhere.")
+    updated_at: Instant | None = None
+    chunk_count: int = Field(description="How many passages it has in all.")
+    passages: list[EntityPassage] = Field(description="In the order of the text.")
+    next_chunk: int | None = Field(
+        default=None, description="Where to read on; null at the end."
+    )
+
+    @classmethod
+    def of(cls, one: EntityText) -> "EntityPassages":
+        last = max(one.passages, default=one.chunk_count)
+        return cls(
+            original_entity_id=one.entity.entity_id,
+            entity_type=one.entity.entity_type,
+            source_connection_id=one.entity.connection_id,
+            source_name=one.source_name,
+            name=one.name,
+            web_url=one.web_url,
+            updated_at=one.updated_at,
+            chunk_count=one.chunk_count,
+            passages=[
+                EntityPassage(chunk_index=at, textual_representation=text)
+                for at, text in one.passages.items()
+            ],
+            next_chunk=last + 1 if last + 1 < one.chunk_count else None,
         )

@@ -1,5 +1,6 @@
 """Searches and their results as the public contract shows them."""
 
+from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -19,10 +20,11 @@ from wellhead.api.schemas.times import Instant
 from wellhead.domain import filters, search
 from wellhead.domain.errors import InvalidInputError
 from wellhead.domain.filters import FIELDS, Filter, Operator
-from wellhead.domain.search import InstantQuery, Strategy
+from wellhead.domain.search import InstantQuery, Recency, Strategy
 from wellhead.search.events import AgenticQuery
 
 LONGEST_QUERY = 32_768
+MOST_CONTEXT = 5
 _VALUES = ({str}, {bool}, {int})
 _LISTS: tuple[set[type], ...] = ({str}, {int}, set())
 
@@ -164,8 +166,26 @@ class InstantSearchRequest(BaseModel):
     filter: FilterGroups | None = None
     limit: int = Field(default=100, ge=1, le=LARGEST_PAGE)
     offset: int = Field(default=0, ge=0, le=LARGEST_SKIP)
+    group_by_entity: bool = Field(
+        default=False,
+        description="Only the best passage of each entity, so that a long one does not "
+        "fill the page; limit and offset then count entities.",
+    )
+    recency_bias: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="How much age counts against a result: at 1 its score halves for "
+        "each 90 days since the entity was last changed, at 0 age is nothing.",
+    )
+    context: int = Field(
+        default=0,
+        ge=0,
+        le=MOST_CONTEXT,
+        description="So many passages before and after each come with it.",
+    )
 
-    def meant(self, collection_id: UUID) -> InstantQuery:
+    def meant(self, collection_id: UUID, now: datetime) -> InstantQuery:
         return InstantQuery(
             collection_id=collection_id,
             query=self.query,
@@ -173,6 +193,9 @@ class InstantSearchRequest(BaseModel):
             filter=filter_meant(self.filter),
             limit=self.limit,
             offset=self.offset,
+            is_grouped=self.group_by_entity,
+            recency=Recency(self.recency_bias, now) if self.recency_bias else None,
+            context=self.context,
         )
 
 
@@ -231,6 +254,13 @@ class SearchAccessControl(BaseModel):
     )
 
 
+class SearchContext(BaseModel):
+    """The passages around one, in the order of the text."""
+
+    before: list[str] = Field(description="Those right before it.")
+    after: list[str] = Field(description="Those right after it.")
+
+
 class SearchResult(BaseModel):
     """One passage of an entity."""
 
@@ -260,6 +290,11 @@ class SearchResult(BaseModel):
     )
     raw_source_fields: dict[str, Any] = Field(
         description="What else the source said of it.", examples=[{"size": 4096}]
+    )
+    context: SearchContext | None = Field(
+        default=None,
+        description="What is around it; only where it was asked for and is there.",
+        exclude_if=lambda one: one is None,
     )
 
     @classmethod
@@ -295,6 +330,9 @@ class SearchResult(BaseModel):
             web_url=one.web_url,
             url=one.url,
             raw_source_fields=one.raw,
+            context=SearchContext(before=[*one.before], after=[*one.after])
+            if one.before or one.after
+            else None,
         )
 
 
