@@ -54,6 +54,11 @@ class Judged:
     documents: Mapping[str, str]
     questions: Sequence[Question] = field(default=())
 
+    @property
+    def is_of_documents(self) -> bool:
+        """Whether whole documents answer, so that each should be found once."""
+        return not any(question.place for question in self.questions)
+
     def item(self, question: Question, document: str, passage: str) -> str:
         """Return what a passage that was found counts as: a document or a place."""
         place = question.place

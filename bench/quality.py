@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from bench.judged import Judged, Question
 from wellhead.domain.search import Strategy
 
 RESULT = Path(__file__).with_name("result-quality.json")
-DEPTH, CLIENTS = 100, 2
+DEPTH, CLIENTS, PATIENCE = 50, 2, 10
 WEIGHTS = (0.5, 1.0, 1.5, 2.0, 3.0)
 CONSTANTS = (10, 20, 40, 60)
 STRATEGIES = tuple(Strategy)
@@ -33,7 +34,10 @@ console = Console(stderr=True)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What each strategy found for a question: passages by id, and their items."""
+    """What each strategy found for a question: passages by id, and their items.
+
+    Of documents that are shown once the id is theirs.
+    """
 
     question: Question
     passages: dict[str, list[str]]
@@ -66,15 +70,30 @@ async def _find(
     passages: dict[str, list[str]] = {}
     items: dict[str, str] = {}
     for strategy in STRATEGIES:
-        asked = {"query": question.text, "limit": DEPTH, "retrieval_strategy": strategy}
-        answer = await client.post(f"/collections/{name}/search/instant", json=asked)
-        results = answer.raise_for_status().json()["results"]
-        passages[strategy] = [one["entity_id"] for one in results]
+        asked = {
+            "query": question.text,
+            "limit": DEPTH,
+            "retrieval_strategy": strategy,
+            "group_by_entity": of.is_of_documents,
+        }
+        results = (await _answer(client, name, asked))["results"]
+        passages[strategy] = []
         for one in results:
             document = one["airweave_system_metadata"]["original_entity_id"]
-            text = one["textual_representation"]
-            items[one["entity_id"]] = of.item(question, document, text)
+            key = document if of.is_of_documents else one["entity_id"]
+            passages[strategy].append(key)
+            items[key] = of.item(question, document, one["textual_representation"])
     return Found(question, passages, items)
+
+
+async def _answer(client: httpx.AsyncClient, name: str, asked: Any) -> Any:
+    """Ask until there is an answer: a machine that is busy is not measured here."""
+    for _ in range(PATIENCE):
+        answer = await client.post(f"/collections/{name}/search/instant", json=asked)
+        if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+            break
+        await asyncio.sleep(1)
+    return answer.raise_for_status().json()
 
 
 async def sync(client: httpx.AsyncClient, name: str, folder: Path) -> dict[str, Any]:
@@ -104,7 +123,9 @@ async def sync(client: httpx.AsyncClient, name: str, folder: Path) -> dict[str, 
 def judge(found: Sequence[Found]) -> dict[str, Any]:
     """Score the strategies on both halves, and the fusions on the one to tune on."""
     by_id = {one.question.id: one for one in found}
-    tuning, reporting = ([by_id[one] for one in half] for half in ranking.halves(by_id))
+    tuning, reporting = (
+        [by_id[one] for one in half] for half in ranking.halves([*by_id])
+    )
     told: dict[str, Any] = {"questions": len(reporting)}
     for half, ones in (("tuning", tuning), ("reporting", reporting)):
         told[half] = {strategy: _scores(ones, strategy) for strategy in STRATEGIES}
@@ -142,11 +163,13 @@ def _fused(one: Found, weight: float, constant: float) -> float:
     return ranking.ndcg(one.items_of(passages), one.question.relevant)
 
 
-async def measure(sets: dict[str, Judged], work: Path, url: str) -> dict[str, Any]:
+async def measure(
+    sets: dict[str, Judged], work: Path, url: str, told: dict[str, Any]
+) -> None:
+    """Add what is found of each set to what is told."""
     key = (work / "data" / "api_key").read_text().strip()
-    told = {}
     async with httpx.AsyncClient(
-        base_url=url, headers={"x-api-key": key}, timeout=60
+        base_url=url, headers={"x-api-key": key}, timeout=300
     ) as client:
         for name, of in sets.items():
             folder = work / name
@@ -157,18 +180,18 @@ async def measure(sets: dict[str, Judged], work: Path, url: str) -> dict[str, An
             console.print(f"{of.name}: {synced}, asking {len(of.questions)} questions")
             told[name] = synced | {"name": of.name}
             told[name] |= judge(await find_all(client, name, of))
-    return told
+            console.print_json(data=told[name])
 
 
 def run(folder: Path) -> dict[str, Any]:
-    told: dict[str, Any] = {"about": about()}
+    told: dict[str, Any] = {"about": about(), "sets": {}}
     sets = {"cranfield": judged.cranfield(folder), "library": judged.library()}
     with installed() as (work, postgres):
         environment = environment_of(work / "data", postgres, embedder="minilm")
         with serve(["wellhead.app.processes", "api"], environment) as api:
             asyncio.run(until_ready(api))
             with serve(["wellhead.app.processes", "worker"], environment):
-                told["sets"] = asyncio.run(measure(sets, work, api.url))
+                asyncio.run(measure(sets, work, api.url, told["sets"]))
         console.print("comparing the vector index with an exact scan")
         questions = [one.text for of in sets.values() for one in of.questions]
         texts = judged.sentences(sets["cranfield"])

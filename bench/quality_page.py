@@ -34,10 +34,10 @@ METHOD = """\
 
 - **The product as it is**: files in a folder, synced by a job of a worker process with
   the MiniLM embedder, asked for over HTTP from the API process.
-- **Halves**: hashes of the questions' ids split them into a half to tune on and a half
-  to report on. The tables are those of the second; fusions are compared on the first.
+- **Halves**: every second question is there to tune on, the others to report on. The
+  tables are of the latter; fusions are compared on the former.
 - **Cranfield**: 1,400 abstracts in files named by their titles, 225 questions, judged
-  by people. A document counts where its first passage comes. Gains are the grades.
+  by people. Documents are judged, so searches group by entity. Gains are the grades.
 - **Python's library**: modules without any docstring; the questions are the first
   paragraphs of the docstrings of 500 functions. A passage answers if it holds a part of
   the function in question.

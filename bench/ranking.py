@@ -3,7 +3,6 @@
 import math
 import random
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from hashlib import blake2b
 from typing import TypeVar
 
 DEPTH = 10
@@ -54,11 +53,13 @@ def p_value(ours: Sequence[float], others: Sequence[float]) -> float:
     return (as_great + 1) / (FLIPS + 1)
 
 
-def halves(ids: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Split by a hash, always alike: one half to tune on, one to report on."""
-    ordered = sorted(ids, key=lambda one: blake2b(one.encode()).digest())
-    middle = len(ordered) // 2
-    return ordered[:middle], ordered[middle:]
+def halves(ids: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split into every second one: one half to tune on, one to report on.
+
+    Neighbouring questions of a collection are often about one thing, so both halves
+    ask about all things and are about as hard.
+    """
+    return [*ids[::2]], [*ids[1::2]]
 
 
 def fused(
