@@ -17,9 +17,9 @@ from wellhead.api.schemas.entities import (
     ErasedEntity,
     Erasure,
 )
+from wellhead.domain.entities import EntityName
 from wellhead.domain.errors import InvalidInputError
 from wellhead.services import entities, erasure
-from wellhead.services.entities import EntityName
 from wellhead.services.erasure import Which
 from wellhead.store.tombstones import Erasable
 
