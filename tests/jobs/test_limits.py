@@ -27,6 +27,7 @@ from wellhead.domain.items import (
     Ref,
     ScopeEnd,
     ScopeStart,
+    Shown,
     Upsert,
 )
 from wellhead.domain.jobs import JobStatus
@@ -511,7 +512,7 @@ async def _through_file_system(bench: Bench, root: Path, *, follow: bool) -> Non
     async def items(_cursor: dict[str, Any] | None) -> AsyncIterator[Item]:
         async for item in source.read(None):
             yield item
-            if isinstance(item, Upsert) and item.entity.name == "new\nline.md":
+            if isinstance(item, Shown) and item.entity.name == "new\nline.md":
                 (root / "new\nline.md").unlink(missing_ok=True)  # after it was listed
 
     bench.script.items = items

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,10 @@ class Access:
 
     viewers: tuple[str, ...] | None = None
     is_public: bool | None = None
+
+
+NOT_TOLD = Access()
+"""The source says nothing of who may see it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +91,12 @@ def entity_key(entity_type: str, source_id: str) -> bytes:
 
     Ids that only look the same are two: to a source they can name two things.
     """
-    kind = entity_type.encode("utf-8", "surrogatepass")
     ident = source_id.encode("utf-8", "surrogatepass")
-    # the length tells where the type ends, whatever it holds
-    return blake2b(len(kind).to_bytes(8) + kind + ident, digest_size=16).digest()
+    return blake2b(_prefix(entity_type) + ident, digest_size=16).digest()
+
+
+@lru_cache(maxsize=1_000)
+def _prefix(entity_type: str) -> bytes:
+    """Return the type and its length, which tells where it ends, whatever it holds."""
+    kind = entity_type.encode("utf-8", "surrogatepass")
+    return len(kind).to_bytes(8) + kind

@@ -95,6 +95,10 @@ _SUFFIX_OF_MEDIA = {
 
 def is_readable(name: str) -> bool:
     """Return whether a file of this name (or path) is one that we take text from."""
+    dot = name.rfind(".")
+    # most files are decided by their suffix as it is; what has no stem has no suffix
+    if name[dot:] in _SUFFIXES and dot > name.rfind("/") + 1:
+        return True
     return readable_suffix(name) is not None
 
 

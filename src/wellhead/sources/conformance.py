@@ -24,10 +24,12 @@ from wellhead.domain.items import (
     Delete,
     Failure,
     Item,
+    Listed,
     Ref,
     ScopeEnd,
     ScopeStart,
     Seen,
+    Shown,
     Upsert,
     parent_scope,
 )
@@ -122,7 +124,7 @@ async def yields_good_entities(make: Make) -> list[str]:
     wrong: list[str] = []
     try:
         async for item in source.read(None):
-            if isinstance(item, Upsert):
+            if isinstance(item, Shown):
                 entity = item.entity
                 wrong += [
                     f"{entity.source_id}: {one}" for one in _flaws(source, entity)
@@ -195,7 +197,7 @@ async def fetches_by_reference(make: Make) -> list[str]:
         return []
     found = await _all(source, fetching)
     wrong = []
-    if {item.key for item in found if isinstance(item, Upsert)} != {
+    if {item.key for item in found if isinstance(item, Shown)} != {
         ref.key for ref in there
     }:
         wrong.append("fetch does not yield what was asked for")
@@ -210,7 +212,7 @@ async def can_be_left(make: Make) -> list[str]:
     source = make()
     reading = source.read(None)
     async for item in reading:
-        if isinstance(item, Upsert):
+        if isinstance(item, Shown):
             break
     close = getattr(reading, "aclose", None)
     if close is not None:
@@ -311,7 +313,7 @@ async def _all(source: Source, items: AsyncIterator[Item]) -> list[Item]:
 
 
 def _entities(items: Iterable[Item]) -> list[Entity]:
-    return [item.entity for item in items if isinstance(item, Upsert)]
+    return [item.entity for item in items if isinstance(item, Shown)]
 
 
 def _refuses(values: Config, more: dict[str, Any]) -> bool:
@@ -336,7 +338,7 @@ def _misplaced(items: Iterable[Item]) -> list[str]:
                 if is_open[-1:] != [scope]:
                     wrong.append(f"scope {scope!r} is ended within {is_open}")
                 is_open = is_open[:-1]
-            case Upsert() | Seen() if not is_open:
+            case Upsert() | Listed() | Seen() if not is_open:
                 wrong.append(f"{item} is in no scope")
             case _:
                 pass

@@ -1,26 +1,42 @@
-"""What the ledger knows of a page of listed entities: one question for all of it."""
+"""What the ledger knows of a page of listed entities: a question or two for all of it.
+
+The first asks which keys are known in which version. It is one scan of an index and
+answers with few, large values. What it does not settle is asked in detail.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from psycopg import AsyncConnection as RawConnection
 from psycopg.rows import args_row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.errors import FailureClass
-from wellhead.store.arrays import byteas, texts
+from wellhead.store.arrays import byteas
 from wellhead.store.database import raw
 from wellhead.store.ledger import Change, Known
 from wellhead.store.quarantine import DEATH, OpenFailure
 
+_VERSIONS = """
+    SELECT e.keys, e.versions,
+      ARRAY(SELECT entity_key FROM failure WHERE connection_id = %(connection_id)s
+        AND entity_key = ANY(CAST(%(keys)s AS bytea[]))),
+      ARRAY(SELECT entity_key FROM tombstone WHERE connection_id = %(connection_id)s
+        AND entity_key = ANY(CAST(%(keys)s AS bytea[])))
+    FROM (SELECT array_agg(entity_key) AS keys, array_agg(source_version) AS versions
+      FROM entity WHERE connection_id = %(connection_id)s
+        AND entity_key = ANY(CAST(%(keys)s AS bytea[])) AND source_version IS NOT NULL
+    ) AS e
+"""
 # OFFSET 0 keeps the planner from reading whole tables, of which it may know nothing yet
 _LOOK_UP = """
     SELECT t.k,
       e.version, e.source_version, e.content_hash, e.meta_hash, e.inserted_by,
       f.class, f.source_version, f.pipeline_fingerprint, f.is_due, f.job_id, f.is_death,
       c.before, c.after, b.entity_key IS NOT NULL
-    FROM unnest(CAST(%(keys)s AS bytea[]), CAST(%(versions)s AS text[])) AS t(k, v)
+    FROM unnest(CAST(%(keys)s AS bytea[])) AS t(k)
     LEFT JOIN LATERAL (
       SELECT version, source_version, content_hash, meta_hash, inserted_by FROM entity
       WHERE connection_id = %(connection_id)s AND entity_key = t.k OFFSET 0
@@ -40,8 +56,6 @@ _LOOK_UP = """
       SELECT before, after FROM job_change
       WHERE e.version IS NULL AND job_id = %(job_id)s AND entity_key = t.k OFFSET 0
     ) AS c ON true
-    WHERE e.source_version IS DISTINCT FROM t.v OR t.v IS NULL
-      OR f.class IS NOT NULL OR b.entity_key IS NOT NULL
 """
 
 
@@ -67,17 +81,42 @@ async def changed(
 
     Left out is who is unchanged: known in this version, not failed, not erased.
     """
+    driver = await raw(connection)
+    settled = await _unchanged(driver, connection_id, versions)
+    keys = [key for key in versions if key not in settled] if settled else versions
+    if not keys:
+        return {}
     values = {
         "connection_id": connection_id,
         "job_id": job_id,
-        "keys": byteas(versions),
-        "versions": texts(versions.values()),
+        "keys": byteas(keys),
         "death": DEATH,
     }
-    driver = await raw(connection)
     async with driver.cursor(binary=True, row_factory=args_row(_facts)) as cursor:
         await cursor.execute(_LOOK_UP, values)
         return dict(await cursor.fetchall())
+
+
+async def _unchanged(
+    driver: RawConnection[Any],
+    connection_id: UUID,
+    versions: Mapping[bytes, str | None],
+) -> set[bytes]:
+    """Return the keys that are known in this version, not failed and not erased."""
+    listed = sorted(key for key, version in versions.items() if version is not None)
+    if not listed:
+        return set()
+    values = {"connection_id": connection_id, "keys": byteas(listed)}
+    async with driver.cursor(binary=True) as cursor:
+        await cursor.execute(_VERSIONS, values)
+        (found,) = await cursor.fetchall()
+    keys, known, failed, erased = found
+    same = {
+        key
+        for key, version in zip(keys or (), known or (), strict=True)
+        if versions[key] == version
+    }
+    return same.difference(failed, erased)
 
 
 def _facts(key: bytes, *columns: Any) -> tuple[bytes, Facts]:

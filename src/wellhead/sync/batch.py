@@ -1,6 +1,6 @@
 """A batch: what one transaction T2 commits together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -125,6 +125,11 @@ class Batch:
         self.keeps.setdefault(scope, []).append(key)
         if version is not None:
             self.versions[key] = version
+
+    def keep_all(self, met: Iterable[tuple[bytes, str]]) -> None:
+        """Keep unchanged entities, each with the scope in which it was met."""
+        for key, scope in met:
+            self.keep(key, scope)
 
     @property
     def is_large(self) -> bool:

@@ -15,6 +15,8 @@ from wellhead.domain.items import (
     Delete,
     Failure,
     Item,
+    Listed,
+    OfEntity,
     Ref,
     ScopeEnd,
     ScopeStart,
@@ -47,9 +49,7 @@ _log = structlog.get_logger(__name__)
 class Page:
     """Consecutive items; of several with one key the last that says what it is."""
 
-    items: dict[bytes, tuple[Upsert | Delete | Seen | Failure, str]] = field(
-        default_factory=dict
-    )
+    items: dict[bytes, tuple[OfEntity, str]] = field(default_factory=dict)
     scopes: list[ScopeRun] = field(default_factory=list)
     checkpoint: dict[str, Any] | None = None
     waiting_seconds: float | None = None
@@ -88,6 +88,8 @@ class Intake:
         self._next_error: Exception | None = None
         self._wait_seconds = 0.0
         self._open: list[str] = []
+        self._scope = ROOT_SCOPE
+        """The innermost that is open."""
         self._broken: dict[str, str] = {}
         self._scopes = scopes or {}
         self._incomplete = incomplete or {}
@@ -138,9 +140,12 @@ class Intake:
         while not isinstance(item, Exception) and item is not None:
             self._take(page, item)
             if page.is_full or page.waiting_seconds is not None:
+                self._make_room()
                 return page, False
             try:
-                item = await self._next(deadline)
+                item = (
+                    self._lead.popleft() if self._lead else await self._next(deadline)
+                )
             except TimeoutError:
                 return page, False
         if item is None:
@@ -163,22 +168,24 @@ class Intake:
 
     async def _next(self, deadline: float) -> Item | Exception | None:
         while not self._lead:
+            self._make_room()
             self._came.clear()
             async with asyncio.timeout_at(deadline):
                 await self._came.wait()
-        item = self._lead.popleft()
-        if not isinstance(item, Exception) and item is not None:
-            self._bytes -= _weight(item)
+        return self._lead.popleft()
+
+    def _make_room(self) -> None:
         if len(self._lead) < PAGE_ITEMS and self._bytes <= LEAD_BYTES:
             self._room.set()
-        return item
 
     def _take(self, page: Page, item: Item) -> None:
+        weight = _weight(item)
         page.size += 1
-        page.characters += _weight(item)
+        page.characters += weight
+        self._bytes -= weight
         self._wait_seconds = 0.0
         match item:
-            case Upsert():
+            case Upsert() | Listed():
                 key = item.key
                 page.items[key] = (item, self._scope_of(key))
             case Delete() | Seen():
@@ -205,6 +212,7 @@ class Intake:
             case ScopeStart():
                 scope = stored_scope(item.scope)
                 self._open.append(scope)
+                self._scope = scope
                 self._broken.pop(scope, None)
                 if gap := self._incomplete.get(scope):
                     # resumed, not begun anew; one who resumes again must know it, too
@@ -214,13 +222,14 @@ class Intake:
                 return self._ended(item)
 
     def _scope_of(self, key: bytes) -> str:
-        scope = self._open[-1] if self._open else ROOT_SCOPE
+        scope = self._scope
         return self._scopes.get(key.hex(), scope) if self._scopes else scope
 
     def _ended(self, end: ScopeEnd) -> ScopeRun:
         scope = stored_scope(end.scope)
         if scope in self._open:
             self._open.remove(scope)
+            self._scope = self._open[-1] if self._open else ROOT_SCOPE
         broken = self._broken.pop(scope, self._incomplete.get(scope))
         is_whole = end.complete and broken is None
         return ScopeRun(
@@ -254,9 +263,7 @@ async def _end(reader: asyncio.Task[None]) -> None:
         _log.warning("a source broke while it stopped", error=str(reader.exception()))
 
 
-def _richer(
-    page: Page, key: bytes, item: Delete | Seen
-) -> Upsert | Delete | Seen | Failure:
+def _richer(page: Page, key: bytes, item: Delete | Seen) -> OfEntity:
     """Return what is known of the entity: having seen it does not make it unread."""
     if isinstance(item, Seen) and key in page.items:
         before, _ = page.items[key]

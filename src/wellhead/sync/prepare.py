@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 
-from wellhead.domain.items import Delete, Failure, Ref, Seen, Upsert
+from wellhead.domain.items import Delete, Failure, OfEntity, Ref, Seen, Shown, Upsert
 from wellhead.store import lookup
 from wellhead.store.lookup import Facts
 from wellhead.store.quarantine import Failed, OpenFailure
@@ -16,7 +16,7 @@ from wellhead.sync.intake import Page
 from wellhead.sync.loading import Kept, ToRead
 from wellhead.sync.reading import Outcome
 from wellhead.sync.run import MOST_MISSED, Run
-from wellhead.sync.storable import version_of
+from wellhead.sync.storable import version_of, version_with
 
 BATCH_CHUNKS = 5_000
 BATCH_CHARACTERS = 8 * 1024 * 1024
@@ -52,22 +52,26 @@ async def _sort_page(run: Run, batch: Batch, page: Page) -> list[ToRead]:
             run.job.id,
             {key: _version(item) for key, (item, _) in page.items.items()},
         )
+    batch.keep_all(
+        (key, scope) for key, (_, scope) in page.items.items() if key not in changed
+    )
     to_read: list[ToRead] = []
-    for key, (item, scope) in page.items.items():
-        facts = changed.get(key)
-        if facts is None:
-            batch.keep(key, scope)
-        elif not facts.is_erased:
-            if not isinstance(item, Upsert):
-                _sort(run, batch, item, scope, facts)
-            elif _must_be_read(run, batch, one := ToRead(key, item, scope, facts)):
+    for key in filter(changed.__contains__, page.items):
+        facts, (item, scope) = changed[key], page.items[key]
+        if facts.is_erased:
+            continue
+        if not isinstance(item, Shown):
+            _sort(run, batch, item, scope, facts)
+        else:
+            one = ToRead(key, Upsert(item.entity), scope, facts)
+            if _must_be_read(run, batch, one):
                 to_read.append(one)
     return to_read
 
 
-def _version(item: Upsert | Delete | Seen | Failure) -> str | None:
-    if isinstance(item, Upsert):
-        return version_of(item.entity)
+def _version(item: OfEntity) -> str | None:
+    if isinstance(item, Shown):
+        return version_with(item.version, item.access)
     return None
 
 

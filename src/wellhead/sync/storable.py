@@ -10,7 +10,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
 
-from wellhead.domain.entities import Access, Breadcrumb, Entity
+from wellhead.domain.entities import NOT_TOLD, Access, Breadcrumb, Entity
 from wellhead.domain.errors import EntityError, JobError
 
 REFUSED_JSON = re.compile(r"\\u(?:0000|d[89a-f]..)", re.IGNORECASE)
@@ -23,7 +23,6 @@ _VERSION_CHARACTERS = 1_000
 _PIECE = 1_000_000
 _LOOK_BACK = 10_000
 _WRAPPED = "$json"
-_NOT_TOLD = Access()
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _LIKE_ESCAPED = re.compile(r"\\(?=\{(?:0|5c|d[89a-f][0-9a-f]{2})\})")
@@ -104,18 +103,27 @@ def stored_version(version: str | None) -> str | None:
 
 
 def version_of(entity: Entity) -> str | None:
+    return version_with(entity.source_version, entity.access)
+
+
+def version_with(version: str | None, access: Access) -> str | None:
     """Return the source's version of an entity, and of who may see it, in one.
 
     Sources seldom count a change of access as a new version, and it must not wait.
     """
-    version = stored_version(entity.source_version)
-    if version is None or entity.access == _NOT_TOLD:
+    version = stored_version(version)
+    if version is None or access is NOT_TOLD or access == NOT_TOLD:
         return version
-    viewers = entity.access.viewers
+    return f"{version} access:{_digest_of(access)}"
+
+
+@lru_cache(maxsize=1_000)
+def _digest_of(access: Access) -> str:
+    """Many entities are seen by the same."""
+    viewers = access.viewers
     listed = None if viewers is None else sorted(viewers)
-    told = json.dumps([entity.access.is_public, listed])
-    digest = blake2b(told.encode(), digest_size=8).hexdigest()
-    return f"{version} access:{digest}"
+    told = json.dumps([access.is_public, listed])
+    return blake2b(told.encode(), digest_size=8).hexdigest()
 
 
 def stored_scope(scope: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from wellhead.domain.entities import Access
-from wellhead.domain.items import Upsert
+from wellhead.domain.items import Shown
 from wellhead.domain.principals import Principal, group, user
 from wellhead.sources.connectors.file_system import FileSystemSource
 from wellhead.sources.connectors.file_system.permissions import Permissions
@@ -53,7 +53,7 @@ async def access_of(root: Path) -> dict[str, Access]:
     return {
         item.entity.source_id: item.entity.access
         for item in items
-        if isinstance(item, Upsert)
+        if isinstance(item, Shown)
     }
 
 
@@ -65,7 +65,7 @@ async def test_without_being_asked_nothing_is_said(root: Path) -> None:
     plant(root, "a.md")
     source = FileSystemSource.create({"path": str(root)}, {})
 
-    [item] = [one async for one in source.read(None) if isinstance(one, Upsert)]
+    [item] = [one async for one in source.read(None) if isinstance(one, Shown)]
     assert item.entity.access == Access()
 
 

@@ -20,7 +20,7 @@ from wellhead.domain.items import (
     Ref,
     ScopeEnd,
     ScopeStart,
-    Upsert,
+    Shown,
 )
 from wellhead.sources.connectors.file_system import FileSystemSource
 from wellhead.sources.connectors.file_system.walk import PAGE_SIZE, open_file
@@ -39,7 +39,7 @@ async def read(path: object, **config: Any) -> list[Item]:
 
 
 def entities(items: list[Item]) -> list[Entity]:
-    return [item.entity for item in items if isinstance(item, Upsert)]
+    return [item.entity for item in items if isinstance(item, Shown)]
 
 
 def names(items: list[Item]) -> list[str]:

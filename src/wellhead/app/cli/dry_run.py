@@ -16,7 +16,7 @@ from wellhead.app.settings import load
 from wellhead.domain.entities import Entity
 from wellhead.domain.errors import NotFoundError, SyncError
 from wellhead.domain.files import DOCUMENT_SUFFIXES, readable_suffix
-from wellhead.domain.items import Failure, Upsert
+from wellhead.domain.items import Failure, Shown
 from wellhead.sources.base import Source
 from wellhead.sources.registry import Registry
 
@@ -66,13 +66,14 @@ async def _count(source: Source) -> dict[str, Any]:
         async for item in source.read(None):
             if isinstance(item, Failure):
                 found["failures"] += 1
-            if isinstance(item, Upsert):
-                size, text = _size(item.entity)
+            if isinstance(item, Shown):
+                entity = item.entity
+                size, text = _size(entity)
                 found["items"] += 1
                 found["bytes"] += size
                 found["chunks"] += math.ceil((text or 0) / CHUNK_CHARACTERS)
                 found["unreadable"] += text is None
-                types[_kind(item.entity)] += 1
+                types[_kind(entity)] += 1
     finally:
         await source.close()
     return found | {"types": types}

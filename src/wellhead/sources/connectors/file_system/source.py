@@ -13,10 +13,10 @@ from wellhead.domain.items import (
     Delete,
     Failure,
     Item,
+    Listed,
     Ref,
     ScopeEnd,
     ScopeStart,
-    Upsert,
 )
 from wellhead.sources.base import Config, Source, SourceInfo
 from wellhead.sources.connectors.file_system.permissions import Permissions
@@ -122,8 +122,8 @@ class FileSystemSource(Source):
         walk = await asyncio.to_thread(self._walk, frozenset(missing))
         async with aclosing(_items(walk)) as items:
             async for item in items:
-                if isinstance(item, Upsert):
-                    missing.pop(item.entity.source_id, None)
+                if isinstance(item, Listed):
+                    missing.pop(item.source_id, None)
                     yield item
                 elif isinstance(item, Failure) and item.ref is not None:
                     missing.pop(item.ref.source_id, None)

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from errno import ELOOP
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from urllib.parse import quote
 
 from pathspec import GitIgnoreSpec
 
-from wellhead.domain.entities import Access, Blob, Breadcrumb, Entity
+from wellhead.domain.entities import NOT_TOLD, Access, Blob, Breadcrumb, Entity
 from wellhead.domain.errors import ConfigError, EntityError, FailureClass
 from wellhead.domain.files import is_readable
-from wellhead.domain.items import Failure, Item, Ref, Upsert
+from wellhead.domain.items import Failure, Item, Listed, Ref
 from wellhead.sources.connectors.file_system.permissions import Permissions, Readers
 from wellhead.sources.paths import Globs, compile_ignore_file, decide, storable
 
@@ -133,7 +134,7 @@ class Walk:
         self._is_stopped = True
 
     def pages(self) -> Iterator[list[Item]]:
-        """Yield non-empty lists of Upsert and Failure."""
+        """Yield non-empty lists of Listed and Failure."""
         page: list[Item] = []
         for item in self._items():
             page.append(item)
@@ -175,7 +176,7 @@ class Walk:
         is_root = not folder.place
         try:
             with os.scandir(folder.path) as entries:
-                return sorted(entries, key=lambda entry: entry.name)
+                return sorted(entries, key=attrgetter("name"))
         except (FileNotFoundError, NotADirectoryError) as error:
             if is_root:
                 raise ConfigError(
@@ -278,8 +279,7 @@ class Walk:
         self, folder: Folder, entry: os.DirEntry[str], name: str, info: os.stat_result
     ) -> Item:
         source_id = folder.source_id + name
-        # ctime too: an editor or a copy can keep mtime and size of other content
-        version = f"{info.st_mtime_ns}-{info.st_ctime_ns}-{info.st_size}"
+        version = _version(info)
         if info.st_size > self._choice.max_bytes:
             return Failure(
                 Ref(ENTITY_TYPE, source_id),
@@ -287,31 +287,11 @@ class Walk:
                 FailureClass.PERMANENT,
                 source_version=version,
             )
-        path = entry.path
-        modified = _date(info.st_mtime)
-        access, permissions = Access(), self._choice.permissions
+        access, permissions = NOT_TOLD, self._choice.permissions
         if permissions is not None:
-            access = permissions.of_file(folder.readers, path, info)
-        return Upsert(
-            Entity(
-                type=ENTITY_TYPE,
-                source_id=source_id,
-                name=name,
-                blob=Blob(name=name, size=info.st_size, open=partial(open_file, path)),
-                source_version=version,
-                created_at=_date(getattr(info, "st_birthtime", None)),
-                updated_at=modified,
-                breadcrumbs=folder.breadcrumbs,
-                url=f"file://{quote(os.fsencode(path))}",
-                access=access,
-                raw={
-                    "path": source_id,
-                    "size": info.st_size,
-                    "mode": f"{stat.S_IMODE(info.st_mode):04o}",
-                    "modified": modified.isoformat() if modified else None,
-                },
-            )
-        )
+            access = permissions.of_file(folder.readers, entry.path, info)
+        describe = partial(_described, folder, entry.path, source_id, info, access)
+        return Listed(ENTITY_TYPE, source_id, version, describe, access=access)
 
     def _root_was_replaced(self) -> bool:
         """Return whether the root is another folder now, as after an unmount."""
@@ -320,6 +300,36 @@ class Walk:
         except OSError:
             return True
         return (info.st_dev, info.st_ino) != self._root.identity
+
+
+def _version(info: os.stat_result) -> str:
+    # ctime too: an editor or a copy can keep mtime and size of other content
+    return f"{info.st_mtime_ns}-{info.st_ctime_ns}-{info.st_size}"
+
+
+def _described(
+    folder: Folder, path: str, source_id: str, info: os.stat_result, access: Access
+) -> Entity:
+    modified = _date(info.st_mtime)
+    name = source_id.removeprefix(folder.source_id)
+    return Entity(
+        type=ENTITY_TYPE,
+        source_id=source_id,
+        name=name,
+        blob=Blob(name=name, size=info.st_size, open=partial(open_file, path)),
+        source_version=_version(info),
+        created_at=_date(getattr(info, "st_birthtime", None)),
+        updated_at=modified,
+        breadcrumbs=folder.breadcrumbs,
+        url=f"file://{quote(os.fsencode(path))}",
+        access=access,
+        raw={
+            "path": source_id,
+            "size": info.st_size,
+            "mode": f"{stat.S_IMODE(info.st_mode):04o}",
+            "modified": modified.isoformat() if modified else None,
+        },
+    )
 
 
 def _read_rules(
