@@ -8,6 +8,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from wellhead.app.postgres import EmbeddedPostgres
+from wellhead.store import database
 from wellhead.store.database import connect, is_gone, raw
 
 ADD = text("INSERT INTO setting (name, value) VALUES (:name, 'x')")
@@ -62,6 +63,32 @@ async def test_a_killed_connection_is_gone_and_the_next_one_works(
     assert is_gone(caught.value)
     async with db.connect() as connection:
         assert await connection.scalar(COUNT) == 0
+
+
+async def test_a_connection_that_ended_in_the_pool_is_replaced(
+    db: AsyncEngine, database_url: str
+) -> None:
+    async with db.connect() as connection:
+        pid = await connection.scalar(text("SELECT pg_backend_pid()"))
+    with psycopg.connect(database_url, autocommit=True) as admin:
+        admin.execute("SELECT pg_terminate_backend(%s, 5000)", [pid])
+
+    async with db.connect() as connection:
+        assert await connection.scalar(text("SELECT pg_backend_pid()")) != pid
+
+
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+async def test_a_connection_is_used_again(
+    db: AsyncEngine, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """Whether it is trusted or asked first."""
+    monkeypatch.setattr(database, "TRUSTED_SECONDS", seconds)
+    pids = []
+    for _ in range(3):
+        async with db.begin() as connection:
+            pids.append(await connection.scalar(text("SELECT pg_backend_pid()")))
+
+    assert len(set(pids)) == 1
 
 
 async def test_a_refusal_is_not_gone(db: AsyncEngine) -> None:

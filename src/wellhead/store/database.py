@@ -1,13 +1,20 @@
 """The connection to PostgreSQL and what every query of the ledger shares."""
 
+import select
+import time
+from typing import Any
+
 import psycopg
 from psycopg import AsyncConnection as RawConnection
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+TRUSTED_SECONDS = 1.0
+"""For so long a connection that was just used is taken to be alive."""
+_LEFT_AT = "left_at"
 SHUTDOWN = frozenset({"57P01", "57P02", "57P03", "57P05"})
 """SQL states of a server that is stopping, starting or recovering."""
 
@@ -22,7 +29,6 @@ def connect(url: str, *, pool_size: int = 10) -> AsyncEngine:
         parsed,
         pool_size=pool_size,
         max_overflow=pool_size,
-        pool_pre_ping=True,
         pool_timeout=10,
         hide_parameters=True,  # errors are logged and shown; what was stored is not
         connect_args={"connect_timeout": 5, "application_name": "wellhead"},
@@ -37,7 +43,34 @@ def connect(url: str, *, pool_size: int = 10) -> AsyncEngine:
             cursor.execute("SET idle_in_transaction_session_timeout = '60s'")
         connection.autocommit = previous
 
+    @event.listens_for(engine.sync_engine, "checkin")
+    def _leave(_connection, record) -> None:  # type: ignore[no-untyped-def]
+        record.info[_LEFT_AT] = time.monotonic()
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def _probe(connection, record, _proxy) -> None:  # type: ignore[no-untyped-def]
+        left_at = record.info.get(_LEFT_AT)
+        if left_at is None or not _is_doubtful(connection.driver_connection, left_at):
+            return
+        try:
+            engine.sync_engine.dialect.do_ping(connection)
+        except psycopg.Error as error:
+            raise InvalidatePoolError from error
+
     return engine
+
+
+def _is_doubtful(connection: RawConnection[Any], left_at: float) -> bool:
+    """Tell whether a connection may have ended while it lay in the pool.
+
+    A ping costs more than most queries. A server that ends says so: there is something
+    to read then. One that is cut off does not, so what lay there for long is asked.
+    """
+    if connection.closed or time.monotonic() - left_at > TRUSTED_SECONDS:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def is_gone(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from uuid import UUID
 from psycopg.rows import dict_row
 from psycopg.sql import SQL, Composed, Identifier, Placeholder
 from psycopg.types.json import Jsonb
-from sqlalchemy import CursorResult, func, insert, select, text, update
+from sqlalchemy import CursorResult, bindparam, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.errors import ConflictError, FencedError
@@ -134,13 +134,14 @@ _COUNT_EARLIER = text(
 )
 
 
+_BY_ID = select(*_COLUMNS).where(sync_job.c.id == bindparam("id"))
+
+
 async def get(
     connection: AsyncConnection, job_id: UUID, *, for_update: bool = False
 ) -> SyncJob | None:
-    query = select(*_COLUMNS).where(sync_job.c.id == job_id)
-    if for_update:
-        query = query.with_for_update()
-    row = (await connection.execute(query)).mappings().one_or_none()
+    query = _BY_ID.with_for_update() if for_update else _BY_ID
+    row = (await connection.execute(query, {"id": job_id})).mappings().one_or_none()
     return None if row is None else _job(row)
 
 

@@ -40,18 +40,15 @@ async def sync(run: Run) -> None:
     await recover.discard_intents(run)
     writer = _Writer(run)
     try:
-        await _phase(run, "retrying")
         if not await _retry_all(run, writer, job_only=False):
             await recover.restart_as_full(run)
         await _phase(run, "syncing")
         await _read(run, writer)
-        await _phase(run, "retrying")
         await _retry_all(run, writer, job_only=True)
         is_listed = await _is_full(run) or await _reconcile(run, writer)
     finally:
         await writer.close()
     if is_listed:
-        await _phase(run, "sweeping")
         await sweep.sweep(run)
 
 
@@ -125,6 +122,8 @@ async def _retry_all(run: Run, writer: "_Writer", *, job_only: bool) -> bool:
     run.refused.clear()  # what was refused in passing gets another try
     after = b""
     while rows := await _due(run, job_only=job_only, after=after):
+        if not after:
+            await _phase(run, "retrying")
         after = rows[-1][0]
         refs = {
             ref: scope

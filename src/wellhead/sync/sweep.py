@@ -48,7 +48,8 @@ async def sweep(run: Run) -> None:
     what changed, not what lives.
     """
     async with run.tools.db.begin() as connection:
-        await jobs.lock(connection, run.job, JobStatus.RUNNING)
+        job = await jobs.lock(connection, run.job, JobStatus.RUNNING)
+        await jobs.patch(connection, job, {"phase": "sweeping"})
         listed = await scopes.read(connection, run.job.id)
         if not listed:
             return
