@@ -57,19 +57,33 @@ class Product(task.Contender):
 
     def __init__(self, desk: Desk, ids: Ids, postgres: EmbeddedPostgres) -> None:
         self._desk, self._ids, self._postgres = desk, ids, postgres
-        self.job: SyncJob | None = None
+        self._asked: SyncJob | None = None
+
+    async def ask(self) -> None:
+        """Queue a job, as the API or the scheduler does."""
+        parts, organization = self._desk.parts, self._ids.organization
+        self._asked = await runs.start_run(parts, organization, self._ids.connection)
 
     async def sync(self) -> None:
-        """Enqueue a job and run it as a worker does, from its claim to its end."""
-        parts, organization = self._desk.parts, self._ids.organization
-        job = await runs.start_run(parts, organization, self._ids.connection)
-        await run_job(self._desk, job.id)
-        self.job = await runs.get_run(parts, organization, job.id)
-        if self.job.status is not JobStatus.COMPLETED or self.job.counts.failed:
-            raise RuntimeError(f"the job is {self.job.status}: {self.job}")
+        """Run the job as a worker does, from its claim to its end."""
+        if self._asked is None:
+            raise RuntimeError("no job was asked for")
+        await run_job(self._desk, self._asked.id)
+
+    async def done(self) -> SyncJob:
+        """Return the job that was run; raises RuntimeError unless all went well."""
+        if self._asked is None:
+            raise RuntimeError("no job was asked for")
+        job = await runs.get_run(
+            self._desk.parts, self._ids.organization, self._asked.id
+        )
+        if job.status is not JobStatus.COMPLETED or job.counts.failed:
+            raise RuntimeError(f"the job is {job.status}: {job}")
+        return job
 
     async def contents(self) -> task.Pairs:
         """Read the index itself; of its rows those count that the ledger calls live."""
+        await self.done()
         async with self._desk.parts.db.connect() as connection:
             found = await connection.execute(
                 select(entity.c.version).where(

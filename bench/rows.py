@@ -68,6 +68,7 @@ def source(url: str, table: str) -> Wanted:
 
 async def measure(postgres: EmbeddedPostgres, rows: int) -> dict[str, Any]:
     async with working(postgres, source(postgres.url, "few"), "few") as warm:
+        await warm.ask()
         await warm.sync()
     async with working(postgres, source(postgres.url, "ticket")) as product:
         bare: list[dict[str, float]] = []
@@ -93,12 +94,11 @@ async def measure(postgres: EmbeddedPostgres, rows: int) -> dict[str, Any]:
 
 
 async def _sync(product: Product) -> dict[str, float]:
+    await product.ask()
     meter = task.Meter(product)
     await product.sync()
     cost = meter.read()
-    if product.job is None:
-        raise RuntimeError("no job was run")
-    counts = product.job.counts
+    counts = (await product.done()).counts
     return cost | {"inserted": counts.inserted, "kept": counts.kept}
 
 
