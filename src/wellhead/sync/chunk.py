@@ -16,8 +16,9 @@ UNBROKEN_WINDOW = 2_000
 MARKS = ("\n\n", "\n", " ", "\u3002")
 TITLE_CHARACTERS = 200
 BLANK_LINE = "\n\n"
-LINE = re.compile(r"\n(?P<blank>\r?\n)?(?P<indent>[ \t]*+)[^\s)\]}]")
-"""One that begins something: neither blank nor only the end of what is before."""
+BEGINNING = r"[^\s)\]}]"
+"""Of a line that begins something: neither blank nor only the end of what is before."""
+INDENT = re.compile(rf"\n([ \t]*+){BEGINNING}")
 HEADING = re.compile(r"\s*#{1,6} ")
 
 
@@ -75,11 +76,22 @@ def _code_chunks(text: str, budget: int) -> Iterator[str]:
 
 def _least_indented(text: str, low: int, high: int) -> int:
     """Return where to cut, best before a line that follows a blank one; or the last."""
-    lines = [
-        (len(line["indent"]), line["blank"] is None, -line.start("indent"))
-        for line in LINE.finditer(text, low, high)
-    ]
-    return -min(lines)[2] if lines else _after_mark(text, low, high) or high
+    indents = INDENT.findall(text, low, high)
+    if not indents:
+        return _after_mark(text, low, high) or high
+    least = min(map(len, indents))
+    for line in _lines_indented(least):
+        ends = [found.end() for found in line.finditer(text, low, high)]
+        if ends:
+            return ends[-1] - least - 1
+    raise AssertionError("a line that was found is gone")
+
+
+@cache
+def _lines_indented(by: int) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """Return what finds lines indented so: those after a blank one, all of them."""
+    line = rf"[ \t]{{{by}}}{BEGINNING}"
+    return re.compile(rf"\n\r?\n{line}"), re.compile(rf"\n{line}")
 
 
 def _windows(pieces: Iterable[str]) -> Iterator[str]:

@@ -4,10 +4,11 @@ Whoever calls it hears at every step what comes next, and may raise to end it.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import islice
-from os import fstat, stat_result
+from os import stat_result
 from pathlib import Path
 from uuid import UUID
 
@@ -187,14 +188,27 @@ class _File:
 
 def _open(blob: Blob) -> _File:
     path = blob.open()
-    with path.open("rb") as file:
-        info = fstat(file.fileno())
-        data = file.read(min(info.st_size, BLOCK) + 1)
-        if len(data) <= min(info.st_size, BLOCK):
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        info = os.fstat(handle)
+        most = min(info.st_size, BLOCK)
+        data = _up_to(handle, most + 1)
+        if len(data) <= most:
             return _File(path, _digest(data), _state(info), data)
-        file.seek(0)
-        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
-    return _File(path, digest.digest(), _state(info), None)
+        with open(handle, "rb", closefd=False) as file:  # it is open
+            file.seek(0)
+            digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+        return _File(path, digest.digest(), _state(info), None)
+    finally:
+        os.close(handle)
+
+
+def _up_to(handle: int, size: int) -> bytes:
+    """Read so much, or to the end; without the buffers that small files do not need."""
+    data = os.read(handle, size)
+    while len(data) < size and (more := os.read(handle, size - len(data))):
+        data += more
+    return data
 
 
 def _state(info: stat_result) -> tuple[int, int]:
