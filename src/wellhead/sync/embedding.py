@@ -34,8 +34,8 @@ async def vectors_of(run: Run, parts: Sequence[Part]) -> Matrix:
     """
     dimension = run.tools.embedder.dimension
     hashes = [one for part in parts for one in part.text_hashes]
-    rows = np.empty((len(hashes), dimension), dtype=np.float32)
     old = await _stored(run, parts, dimension)
+    found: dict[int, Matrix] = {}
     missing: dict[bytes, int] = {}
     repeated: dict[int, int] = {}
     for position, digest in enumerate(hashes):
@@ -43,16 +43,21 @@ async def vectors_of(run: Run, parts: Sequence[Part]) -> Matrix:
         if row is None:
             row = run.vectors.get(digest)
         if row is not None:
-            rows[position] = row
+            found[position] = row
         elif digest in missing:
             repeated[position] = missing[digest]
         else:
             missing[digest] = position
-    if missing:
-        _refuse_known(run, missing)
-        made = await _embed(run, [*missing], _texts(parts, missing.values()))
-        rows[[*missing.values()]] = made
-        rows[[*repeated]] = rows[[*repeated.values()]]
+    run.pace.note_reuse(len(hashes), len(missing))
+    _refuse_known(run, missing)
+    made = await _embed(run, [*missing], _texts(parts, missing.values()))
+    if len(missing) == len(hashes):
+        return made  # as it is: most that is embedded is new
+    rows = np.empty((len(hashes), dimension), dtype=np.float32)
+    rows[[*missing.values()]] = made
+    for position, row in found.items():
+        rows[position] = row
+    rows[[*repeated]] = rows[[*repeated.values()]]
     return rows
 
 
@@ -95,16 +100,17 @@ def _refuse_known(run: Run, hashes: Iterable[bytes]) -> None:
 
 async def _embed(run: Run, hashes: list[bytes], texts: Sequence[str]) -> Matrix:
     made = np.empty((len(texts), run.tools.embedder.dimension), dtype=np.float32)
+    if not texts:
+        return made
     began = time.monotonic()
     for start in range(0, len(texts), TEXTS):
         some = hashes[start : start + TEXTS]
         try:
-            rows = await _ask(run, texts[start : start + TEXTS])
+            made[start : start + TEXTS] = await _ask(run, texts[start : start + TEXTS])
         except RefusedTextsError as error:
             _remember(run, some, error)
             raise
-        run.vectors.put(some, rows)
-        made[start : start + TEXTS] = rows
+        run.vectors.put(some, made[start : start + TEXTS])
     run.pace.note(len(texts), time.monotonic() - began)
     return made
 

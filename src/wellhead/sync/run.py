@@ -121,6 +121,8 @@ class Pace:
     SECONDS = 2.0
     FEWEST = 32
     GROWTH = 8
+    UNMEASURED = 512
+    """So many at most while nothing tells how quick the embedder is."""
 
     def __init__(self) -> None:
         self.chunks = self.FEWEST * 2
@@ -128,9 +130,14 @@ class Pace:
     def note(self, chunks: int, seconds: float) -> None:
         """Learn from a batch that was embedded in this time."""
         if chunks < self.FEWEST // 2:
-            return
+            return  # too few to tell
         fitting = int(chunks / max(seconds, 1e-6) * self.SECONDS)
         self.chunks = max(self.FEWEST, min(fitting, self.chunks * self.GROWTH))
+
+    def note_reuse(self, chunks: int, embedded: int) -> None:
+        """Learn from a batch most vectors of which were there already."""
+        if embedded < chunks // self.GROWTH:
+            self.chunks = max(self.chunks, min(chunks * self.GROWTH, self.UNMEASURED))
 
 
 class Speed:

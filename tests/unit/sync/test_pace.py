@@ -51,3 +51,14 @@ def test_what_is_waited_for_is_read_one_by_one() -> None:
     speed.note(speed.entities, 15 * 60)
 
     assert speed.entities == 1
+
+
+def test_batches_that_need_no_embedding_grow_a_little() -> None:
+    pace = Pace()
+    pace.note_reuse(64, embedded=40)
+    assert pace.chunks == 64
+
+    for _ in range(3):
+        pace.note_reuse(pace.chunks, embedded=3)
+
+    assert pace.chunks == Pace.UNMEASURED
