@@ -45,8 +45,8 @@ class Listed(NamedTuple):
     """An Upsert that is described only if it is new or changed: listing costs little.
 
     `describe` returns the entity of this type, id, version and access as it was when it
-    was listed. It neither waits nor raises. (A tuple, because there are many and it is
-    made in half the time.)
+    was listed. It neither waits nor raises. `weight` tells how many characters it holds
+    in memory for that. (A tuple: there are many, and it is made in half the time.)
     """
 
     type: str
@@ -54,6 +54,7 @@ class Listed(NamedTuple):
     version: str | None
     describe: Callable[[], Entity]
     access: Access = NOT_TOLD
+    weight: int = 0
 
     @property
     def key(self) -> bytes:

@@ -35,8 +35,8 @@ class Shape:
     updated: str | None
     way: tuple[Breadcrumb, ...]
 
-    def entity(self, ref: Ref, raw: dict[str, Any], told: str) -> Entity:
-        """Describe a row; `told` is all that its version depends on."""
+    def entity(self, source_id: str, raw: dict[str, Any], version: str) -> Entity:
+        """Describe a row, of which `raw` has the columns."""
         lines = (
             f"{name}: {shown(raw[name])}"
             for name in self.texts
@@ -45,11 +45,11 @@ class Shape:
         title = raw[self.title] if self.title else None
         name = " ".join(shown(title).split())[:_LONGEST_NAME] if title else ""
         return Entity(
-            type=ref.type,
-            source_id=ref.source_id,
-            name=name or ref.source_id,
-            text="\n".join(lines) or ref.source_id,
-            source_version=_digest(told),
+            type=ENTITY_TYPE,
+            source_id=source_id,
+            name=name or source_id,
+            text="\n".join(lines) or source_id,
+            source_version=version,
             created_at=moment(raw[self.created]) if self.created else None,
             updated_at=moment(raw[self.updated]) if self.updated else None,
             breadcrumbs=self.way,
@@ -57,9 +57,14 @@ class Shape:
         )
 
 
-def row_ref(label: str, key: Sequence[Any]) -> Ref:
+def row_id(label: str, key: Sequence[Any]) -> str:
     """Name a row by its table and key."""
-    return Ref(ENTITY_TYPE, f"{label}/{'/'.join(map(_quoted, key))}")
+    return f"{label}/{'/'.join(map(_quoted, key))}"
+
+
+def digest(told: str) -> str:
+    """Return the version of a row of which this is all that is told."""
+    return blake2b(told.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
 
 
 def key_of(ref: Ref) -> tuple[str, list[str]]:
@@ -106,7 +111,3 @@ def _quoted(part: Any) -> str:
     text = str(part)
     is_plain = text.isascii() and text.isalnum()
     return text if is_plain else quote(text, safe=" @:+,;=")
-
-
-def _digest(told: str) -> str:
-    return blake2b(told.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()

@@ -272,6 +272,8 @@ def _richer(page: Page, key: bytes, item: Delete | Seen) -> OfEntity:
 
 
 def _weight(item: Item) -> int:
+    if isinstance(item, Listed):
+        return item.weight
     if isinstance(item, Upsert) and item.entity.text is not None:
         return len(item.entity.text)
     return 0

@@ -26,7 +26,7 @@ from wellhead.domain.items import (
     ScopeEnd,
     ScopeStart,
     Seen,
-    Upsert,
+    Shown,
 )
 from wellhead.sources.connectors.postgresql import PostgreSQLSource
 
@@ -83,14 +83,14 @@ async def read(
 
 
 def rows(items: list[Item]) -> list[str]:
-    return [item.entity.source_id for item in items if isinstance(item, Upsert)]
+    return [item.entity.source_id for item in items if isinstance(item, Shown)]
 
 
 def entity(items: list[Item], source_id: str) -> Entity:
     return next(
         item.entity
         for item in items
-        if isinstance(item, Upsert) and item.entity.source_id == source_id
+        if isinstance(item, Shown) and item.entity.source_id == source_id
     )
 
 
@@ -385,7 +385,7 @@ async def test_leaving_a_read_early_closes_its_connection(
 ) -> None:
     reading = source(login, page_size=1).read(None)
     async for item in reading:
-        if isinstance(item, Upsert):
+        if isinstance(item, Shown):
             break
     await reading.aclose()  # type: ignore[attr-defined]  # it is a generator
     query = (

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from psycopg import AsyncConnection
@@ -10,9 +11,16 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 from psycopg.types.string import TextLoader
 
 from wellhead.domain.entities import Breadcrumb, Entity
-from wellhead.domain.items import Ref
+from wellhead.domain.items import Listed, Ref
 from wellhead.sources.connectors.postgresql.tables import Column, Table
-from wellhead.sources.rows import Shape, json_value, moment, row_ref
+from wellhead.sources.rows import (
+    ENTITY_TYPE,
+    Shape,
+    digest,
+    json_value,
+    moment,
+    row_id,
+)
 
 # as text: Python has no infinite dates, and decimals must keep their digits
 _AS_TEXT = ("date", "timestamp", "timestamptz", "time", "timetz", "interval", "numeric")
@@ -149,11 +157,11 @@ async def high_water(connection: AsyncConnection[Any], table: Table) -> str | No
 
 def ref_of(table: Table, row: tuple[Any, ...]) -> Ref:
     """Name a row by its key, which stands last in it."""
-    return row_ref(table.label, row[-len(table.key) :])
+    return Ref(ENTITY_TYPE, row_id(table.label, row[-len(table.key) :]))
 
 
 class Rows:
-    """Makes entities of the rows of one table; what all of them share is told once."""
+    """Tells of the rows of one table; what all of them share is told once."""
 
     def __init__(self, table: Table, database: str) -> None:
         self._table = table
@@ -176,13 +184,19 @@ class Rows:
             ),
         )
 
-    def entity(self, row: tuple[Any, ...]) -> Entity:
-        """Describe a row; its version is a digest of all that is told about it."""
+    def listed(self, row: tuple[Any, ...]) -> Listed:
+        """Name a row; its version is a digest of all that is told about it."""
+        told = f"{self._told}{row}"
+        source_id = row_id(self._table.label, row[-len(self._table.key) :])
+        version = digest(told)
+        describe = partial(self._described, row, source_id, version)
+        return Listed(ENTITY_TYPE, source_id, version, describe, weight=len(told))
+
+    def _described(self, row: tuple[Any, ...], source_id: str, version: str) -> Entity:
         raw = dict(zip(self._names, row, strict=False))
         for name, column in self._odd:
             raw[name] = _plain(column, raw[name])
-        ref = ref_of(self._table, row)
-        return self._shape.entity(ref, raw, f"{self._told}{row}")
+        return self._shape.entity(source_id, raw, version)
 
 
 def _value(column: Column) -> Composed:

@@ -116,7 +116,9 @@ class PostgreSQLSearchSource(FederatedSource):
         rows = await (await connection.execute(asked, values)).fetchall()
         made = Rows(plain, connection.info.dbname)
         place = len(plain.columns)
-        return [_found(made.entity(row), *row[place : place + 3]) for row in rows]
+        return [
+            _found(made.listed(row).entity, *row[place : place + 3]) for row in rows
+        ]
 
 
 def _found(entity: Entity, is_whole: Any, rank: float, excerpt: str | None) -> Found:

@@ -19,7 +19,6 @@ from wellhead.domain.items import (
     ScopeEnd,
     ScopeStart,
     Seen,
-    Upsert,
 )
 from wellhead.sources.base import Source, SourceInfo
 from wellhead.sources.connectors.postgresql.config import (
@@ -110,7 +109,7 @@ class PostgreSQLSource(Source):
                 async with aclosing(self._pages(connection, table, progress)) as pages:
                     async for page in pages:
                         for row in page.rows:
-                            yield Upsert(rows.entity(row))
+                            yield rows.listed(row)
                         here = (progress.done, table.label, page.after)
                         yield self._checkpoint(progress, *here)
                 yield ScopeEnd(table.label, complete=is_full)
@@ -135,7 +134,7 @@ class PostgreSQLSource(Source):
                     yield Delete(ref)
                 else:
                     rows = Rows(table, connection.info.dbname)
-                    yield Upsert(rows.entity(row))
+                    yield rows.listed(row)
 
     async def ids(self) -> AsyncIterator[Item]:
         """Yield the key of every row."""

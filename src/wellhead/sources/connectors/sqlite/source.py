@@ -26,9 +26,10 @@ from wellhead.sources.rows import (
     ENTITY_TYPE,
     UPDATED_NAMES,
     Shape,
+    digest,
     json_value,
     plain_label,
-    row_ref,
+    row_id,
 )
 
 _TEXT = ("CHAR", "CLOB", "TEXT", "JSON")
@@ -192,7 +193,7 @@ def _item(table: Table, shape: Shape, row: tuple[Any, ...]) -> Item:
         )
     }
     told = repr((shape.label, table.columns, shape.title, shape.texts, row))
-    return Upsert(shape.entity(row_ref(shape.label, key), raw, told))
+    return Upsert(shape.entity(row_id(shape.label, key), raw, digest(told)))
 
 
 def _first(table: Table, names: tuple[str, ...]) -> str | None:
