@@ -1,6 +1,7 @@
 """The product doing the same work: a worker's jobs, one after another."""
 
 import asyncio
+import gc
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from sqlalchemy import select
 
 from bench import task
 from wellhead.app.postgres import EmbeddedPostgres
+from wellhead.app.processes import THRESHOLDS
 from wellhead.app.settings import Settings
 from wellhead.app.wiring import open_converter, open_parts
 from wellhead.domain.files import TextKind, text_kind
@@ -151,6 +153,7 @@ async def working(
     postgres: EmbeddedPostgres, wanted: Wanted, name: str = "bench"
 ) -> AsyncIterator[Product]:
     """Open a worker on this server, with a connection in a collection of that name."""
+    gc.set_threshold(*THRESHOLDS)  # as the worker does
     quiet = structlog.make_filtering_bound_logger(logging.WARNING)
     structlog.configure(wrapper_class=quiet)
     settings = Settings(
