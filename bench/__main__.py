@@ -56,15 +56,19 @@ def versions() -> dict[str, str]:
     return found
 
 
-def rows_step(count: int, work: Path) -> contest.Result:
-    out, log = work / "rows.json", work / "rows.log"
-    words = [sys.executable, "-m", "bench.rows"]
-    words += ["--rows", str(count), "--out", str(out)]
-    code = contest.execute(words, log)
+def step(module: str, work: Path, *words: str) -> contest.Result:
+    """Run one measurement in a process of its own."""
+    out, log = work / f"{module}.json", work / f"{module}.log"
+    command = [sys.executable, "-m", module, *words, "--out", str(out)]
+    code = contest.execute(command, log)
     if code != 0:
         return contest.ended(code, log)
     found: contest.Result = json.loads(out.read_text())
     return found
+
+
+def memory_steps(sizes: list[int], work: Path) -> list[contest.Result]:
+    return [step("bench.memory", work, "--entities", str(size)) for size in sizes]
 
 
 def run(given: argparse.Namespace) -> dict[str, Any]:
@@ -83,7 +87,13 @@ def run(given: argparse.Namespace) -> dict[str, Any]:
         console.print(f"{made.files} files, {made.bytes / 1e6:.1f} MB: {made.places}")
         if given.rows:
             console.print(f"{given.rows} rows of PostgreSQL")
-            told["rows"] = rows_step(given.rows, work)
+            told["rows"] = step("bench.rows", work, "--rows", str(given.rows))
+        if given.minilm:
+            console.print(f"{given.minilm} files with MiniLM")
+            told["minilm"] = step("bench.minilm", work, "--files", str(given.minilm))
+        if given.entities:
+            console.print(f"memory of {given.entities} entities")
+            told["memory"] = memory_steps(given.entities, work)
         told["rounds"] = []
         for number in range(given.rounds):
             console.print(f"round {number + 1} of {given.rounds}")
@@ -101,6 +111,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--minilm", type=int, default=100, help="files")
+    sizes = [10_000, 100_000, 1_000_000]
+    parser.add_argument("--entities", type=int, nargs="*", default=sizes)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=RESULT)
     given = parser.parse_args()

@@ -20,9 +20,10 @@ from bench import task
 from wellhead.app.postgres import EmbeddedPostgres
 from wellhead.app.processes import THRESHOLDS
 from wellhead.app.settings import Settings
-from wellhead.app.wiring import open_converter, open_parts
+from wellhead.app.wiring import embed_processes_of, open_converter, open_parts
 from wellhead.domain.files import TextKind, text_kind
 from wellhead.domain.jobs import JobStatus, SyncJob
+from wellhead.domain.ports import Embedder
 from wellhead.domain.search import InstantQuery, Strategy
 from wellhead.search.instant import search
 from wellhead.services import collections, connections, organizations, runs
@@ -60,6 +61,10 @@ class Product(task.Contender):
     def __init__(self, desk: Desk, ids: Ids, postgres: EmbeddedPostgres) -> None:
         self._desk, self._ids, self._postgres = desk, ids, postgres
         self._asked: SyncJob | None = None
+
+    @property
+    def embedder(self) -> Embedder:
+        return self._desk.parts.embedder
 
     async def ask(self) -> None:
         """Queue a job, as the API or the scheduler does."""
@@ -150,7 +155,11 @@ async def opened(corpus: Path, work: Path) -> AsyncIterator[Product]:
 
 @asynccontextmanager
 async def working(
-    postgres: EmbeddedPostgres, wanted: Wanted, name: str = "bench"
+    postgres: EmbeddedPostgres,
+    wanted: Wanted,
+    name: str = "bench",
+    *,
+    embedder: str = "null",
 ) -> AsyncIterator[Product]:
     """Open a worker on this server, with a connection in a collection of that name."""
     gc.set_threshold(*THRESHOLDS)  # as the worker does
@@ -158,10 +167,12 @@ async def working(
     structlog.configure(wrapper_class=quiet)
     settings = Settings(
         data_dir=postgres.data_dir,
-        embedder="null",
+        embedder=embedder,
+        enable_demo_sources=True,
         database_url=SecretStr(postgres.url),
     )
-    async with open_parts(settings, postgres.url) as parts:
+    processes = embed_processes_of(settings)
+    async with open_parts(settings, postgres.url, embed_processes=processes) as parts:
         memory = postgres.data_dir / f"{name}.json"
         if not memory.exists():
             made = await _connect(parts, name, wanted)

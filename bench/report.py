@@ -34,9 +34,10 @@ METHOD = """\
 - **Steps**: *full* (everything is new), *noop* (nothing changed), *delta* (after
   the changes), *search* (100 queries, the nearest 10: costs of one query). Each step of
   each system is a process of its own, and the systems take turns within a step.
-- **CPU**: of the process, its children and PostgreSQL. Before the clock starts each
-  process syncs and searches a few other files, so that imports and loading are in
-  *start*, not in the step. Ratios are those of one round; the table has medians.
+- **CPU**: of the process, its children and PostgreSQL, from a job's claim to its final
+  status. Before the clock starts each process syncs and searches a few other files, so
+  that imports and loading are in *start*, not in the step. Ratios are those of one
+  round; the table has medians.
 - **The same work**: the null embedder (384 numbers from a hash) and chunks of at most
   700 characters. The floor and the peers cut after a line, which costs next to nothing;
   Wellhead cuts with its own splitter, so its chunks are others and a little more.
@@ -55,6 +56,10 @@ METHOD = """\
   what PostgreSQL held at the end of the step.
 - **Rows**: a table without a column that tells of changes, so each run reads and
   compares all rows. Beside it a bare `psycopg` cursor reads them, 5,000 at a time.
+- **MiniLM**: made-up files, synced into a new collection in each round, beside the same
+  texts given to the same embedder processes, as many at once; by the clock.
+- **Flat memory**: the most that a worker and its children hold in a job of so many
+  entities of `bulk_stub`, one process for each size.
 """
 
 

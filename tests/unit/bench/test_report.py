@@ -67,6 +67,19 @@ def test_targets_say_what_was_met_and_what_was_not_measured() -> None:
     assert verdicts["rows, full: at least 10,000 rows per CPU second"].is_met is None
 
 
+def test_the_model_and_the_memory_have_targets_of_their_own() -> None:
+    told = _told()
+    told["minilm"] = {"share": 0.97, "rate": 97.0, "bare_rate": 100.0}
+    told["memory"] = [
+        {"entities": 10_000, "peak_mb": 300.0},
+        {"entities": 100_000, "peak_mb": 400.0},
+    ]
+    found = {one.found: one.is_met for one in targets.verdicts(told)}
+
+    assert found["97% (97.0 of 100.0 chunks/s)"]
+    assert found["10,000: 300 MB, 100,000: 400 MB"] is False
+
+
 def test_the_page_tells_a_missing_peer(tmp_path: Path) -> None:
     report.write_page(_told(), tmp_path / "page.md")
 

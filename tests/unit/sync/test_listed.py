@@ -14,7 +14,7 @@ def described(ident: str) -> Entity:
 
 
 def listed(ident: str, weight: int = 0) -> Listed:
-    return Listed("Thing", ident, "1", partial(described, ident), weight)
+    return Listed("Thing", ident, "1", partial(described, ident), weight=weight)
 
 
 def test_it_has_the_key_and_the_version_of_what_it_describes() -> None:
