@@ -1,6 +1,5 @@
 """A real browser at the console of a real server: Debian's Chromium by Playwright."""
 
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,10 +75,9 @@ def playwright() -> Iterator[Playwright]:
 def open_browser(
     playwright: Playwright, program: Path, *, is_phone: bool, theme: str
 ) -> BrowserContext:
-    """Start a browser that knows nothing: its profile is a new folder."""
-    profile = tempfile.mkdtemp(prefix="wellhead-browser-")
+    """Start a browser that knows nothing."""
     return playwright.chromium.launch_persistent_context(
-        profile,
+        "",  # a new folder for its profile, which goes with it
         executable_path=program,
         args=FLAGS,
         viewport=PHONE if is_phone else DESKTOP,  # type: ignore[arg-type]
