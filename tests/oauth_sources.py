@@ -11,7 +11,7 @@ from wellhead.domain.entities import Entity
 from wellhead.domain.errors import CredentialsError, RetryableError
 from wellhead.domain.items import Item, ScopeEnd, ScopeStart, Upsert
 from wellhead.domain.oauth_provider import OAuthProvider
-from wellhead.sources.base import Config, Source, SourceInfo
+from wellhead.sources.base import Config, FederatedSource, Source, SourceInfo
 from wellhead.sources.oauth.oauth1 import OAuth1Credentials
 
 OAUTH = (AuthMethod.OAUTH_BROWSER, AuthMethod.OAUTH_TOKEN, AuthMethod.OAUTH_BYOC)
@@ -80,6 +80,21 @@ def notes_source(
                 return await http.get(f"{url}/notes", headers=headers)
 
     return NotesSource
+
+
+def live_source(server: AuthorizationServer) -> type[Source]:
+    """Return a source that is asked at every search."""
+
+    class LiveSource(FederatedSource):
+        info: ClassVar[SourceInfo] = info("live", server.provider())
+        credentials_model = Token
+
+        async def check(self) -> None: ...
+
+        async def search(self, query: str, limit: int) -> list[Entity]:
+            return []
+
+    return LiveSource
 
 
 def signed_source(server: AuthorizationServer) -> type[Source]:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 from tests.authorization_server import CLIENT, AuthorizationServer, serve
-from tests.oauth_sources import notes_source, signed_source
+from tests.oauth_sources import live_source, notes_source, signed_source
 
 from wellhead.api.application import create_app
 from wellhead.domain.oauth import OAuthPolicy
@@ -20,6 +20,7 @@ from wellhead.engine.procrastinate import Task
 from wellhead.services import grants
 from wellhead.services.parts import Parts
 from wellhead.store import connections, jobs
+from wellhead.store.federated import live_connections
 
 BACK = "https://app.example.com/done?tab=2#top"
 BYOC = {"client_id": CLIENT.id, "client_secret": CLIENT.secret}
@@ -494,6 +495,23 @@ async def test_a_connect_session_asks_and_only_it_verifies(
 
     assert verified.status_code == 200, verified.text
     assert await is_queued(parts, made)
+
+
+async def test_what_is_searched_live_is_asked_once_verified_and_never_run(
+    owner: Owner, parts: Parts, provider: AuthorizationServer
+) -> None:
+    parts.sources.by_name["live"] = live_source(provider)
+    made = await owner.connect(short_name="live")
+    assert (await owner.agree(made)).status_code == 303
+    collection = await owner.client.get("/collections/mine")
+    collection_id = UUID(collection.json()["id"])
+
+    before = await live_connections(parts.reads, collection_id)
+    assert (await owner.verify(made)).status_code == 200
+    after = await live_connections(parts.reads, collection_id)
+
+    assert (before, [str(one.id) for one in after]) == ([], [made["id"]])
+    assert (await owner.get(made))["sync"] is None
 
 
 async def test_of_many_at_once_one_counts(owner: Owner) -> None:

@@ -217,7 +217,8 @@ async def verify(
             raise ForbiddenError("Only the Connect session that asked can verify this")
         if not await store.verify(connection, connection_id, at=parts.clock.now()):
             raise _too_early_or_late(consent)
-        await runs.start_verified_run(parts, connection, found)
+        if not found.is_federated:
+            await runs.start_verified_run(parts, connection, found)
     return await connections.get_connection(parts, organization_id, connection_id)
 
 

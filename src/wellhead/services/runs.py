@@ -154,6 +154,8 @@ async def prepare_verified_run(
     parts: Parts, connection: AsyncConnection, about: SourceConnection
 ) -> None:
     """Write down the run that starts once the consent just given is verified."""
+    if about.is_federated:
+        return
     if await jobs.open_job(connection, about.id) is None:
         await enqueue_run(parts, connection, about, trigger=CONSENT)
 

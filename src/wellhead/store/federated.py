@@ -14,6 +14,8 @@ JOIN collection c ON c.id = s.collection_id
 LEFT JOIN credential k ON k.connection_id = s.id
 WHERE s.collection_id = %(collection)s AND s.is_federated AND s.is_authenticated
   AND NOT s.is_deleting AND NOT c.is_deleting
+  AND NOT EXISTS (SELECT FROM consent q WHERE q.connection_id = s.id
+    AND q.granted_at IS NOT NULL AND q.verified_at IS NULL)
 ORDER BY s.created_at, s.id
 """
 
