@@ -4,7 +4,7 @@ import gc
 import tracemalloc
 from collections.abc import AsyncIterator
 
-from wellhead.domain.items import Checkpoint, Item, Ref, Upsert
+from wellhead.domain.items import Checkpoint, Item, Ref, Shown
 from wellhead.sources.base import Source
 from wellhead.sources.testing.reading import Outcome, take_all
 from wellhead.sources.testing.stage import Stage, stage
@@ -104,7 +104,7 @@ async def keeps_its_memory_flat(kind: type[Vendor]) -> list[str]:
         try:
             async for item in source.read(None):
                 on.trouble.requests.clear()
-                count += isinstance(item, Upsert)
+                count += isinstance(item, Shown)
                 if count == SETTLED * len(held):
                     held.append(_held())  # while it reads: at the end all is let go
         finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from wellhead.domain.entities import Blob
 from wellhead.domain.errors import SyncError
-from wellhead.domain.items import Item, Ref, Upsert
+from wellhead.domain.items import Item, Ref, Shown
 from wellhead.sources.base import Source
 from wellhead.sources.testing.faults import (
     Circle,
@@ -86,7 +86,7 @@ async def opens_files_over_trouble(kind: type[Vendor]) -> list[str]:
         source = on.connect()
         items = [item async for item in source.read(None)]
         for item in items:
-            if isinstance(item, Upsert) and item.entity.blob is not None:
+            if isinstance(item, Shown) and item.entity.blob is not None:
                 wrong += await _opened(on, item.entity.blob)
         await source.close()
     return wrong

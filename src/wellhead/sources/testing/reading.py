@@ -13,10 +13,12 @@ from wellhead.domain.items import (
     Delete,
     Failure,
     Item,
+    Listed,
     Ref,
     ScopeEnd,
     ScopeStart,
     Seen,
+    Shown,
     Upsert,
     Waiting,
     parent_scope,
@@ -49,7 +51,7 @@ class Outcome:
 
     def take(self, item: Item) -> None:
         match item:
-            case Upsert() | Seen() | Delete():
+            case Upsert() | Listed() | Seen() | Delete():
                 self._know(item)
             case Failure():
                 self._miss(item)
@@ -69,13 +71,13 @@ class Outcome:
         else:
             self._see(failure.ref.key)
 
-    def _know(self, item: Upsert | Seen | Delete) -> None:
+    def _know(self, item: Shown | Seen | Delete) -> None:
         if isinstance(item, Delete):
             self.deleted[item.key] = item.ref
             self.entities.pop(item.key, None)
             return
         self._see(item.key)
-        if isinstance(item, Upsert):
+        if isinstance(item, Shown):
             self.entities[item.key] = item.entity
             self.deleted.pop(item.key, None)
 
