@@ -37,7 +37,8 @@ KNOWN_OF_FOUR = 3
 """So many of four requests name things that exist; one of these asks for no more."""
 SELDOM = {
     "POST /collections/{readable_id}/search/agentic",  # there is no language model
-    "DELETE /collections/{readable_id}/entities",  # the rest need two things that fit
+    "GET /collections/{readable_id}/entities",  # these need two things that fit
+    "DELETE /collections/{readable_id}/entities",
     "DELETE /collections/{readable_id}/entities/erased",
     "DELETE /api-keys",
     # nobody gives consent here

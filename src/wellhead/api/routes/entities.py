@@ -40,8 +40,12 @@ async def read_entity(
     entity_type: str,
     source_connection_id: UUID,
     principal: ForWhom,
-    from_chunk: Annotated[int, Query(ge=0, le=LARGEST_CHUNK)] = 0,
-    chunks: Annotated[int, Query(ge=1, le=MOST_CHUNKS)] = 20,
+    from_chunk: Annotated[
+        int, Query(ge=0, le=LARGEST_CHUNK, description="The first passage to read.")
+    ] = 0,
+    chunks: Annotated[
+        int, Query(ge=1, le=MOST_CHUNKS, description="How many passages to read.")
+    ] = 20,
 ) -> EntityPassages:
     """Read an entity, or the passages around one that a search found.
 
