@@ -20,13 +20,14 @@ NETWORK = (
 NAMES = 53
 """Where names are asked for, which may be a program on this machine."""
 ETHERNET_HEADER = 14
+UDP_HEADER, QUESTION = 8, 12
 EVERYTHING = 3
 
 
 def watch(
-    wire: socket.socket, seen: set[tuple[str, int]], done: threading.Event
+    wire: socket.socket, seen: set[tuple[str, int, str]], done: threading.Event
 ) -> None:
-    """Note the address and port of every packet that is for elsewhere."""
+    """Note address and port of every packet for elsewhere, and names asked for."""
     while not done.is_set():
         try:
             packet = wire.recv(65_536)[ETHERNET_HEADER:]
@@ -37,7 +38,8 @@ def watch(
         header = (packet[0] & 15) * 4 if is_old else 40
         port = int.from_bytes(packet[header + 2 : header + 4], "big")
         if port == NAMES or not address.is_loopback:
-            seen.add((str(address), port))
+            asked = packet[header + UDP_HEADER + QUESTION :] if port == NAMES else b""
+            seen.add((str(address), port, asked.decode("ascii", "backslashreplace")))
 
 
 def ask(*words: str) -> str:
@@ -64,7 +66,7 @@ def use(folder: str) -> str:
 def main(folder: str) -> None:
     for command in NETWORK:
         subprocess.run(command.split(), check=True)
-    seen: set[tuple[str, int]] = set()
+    seen: set[tuple[str, int, str]] = set()
     done = threading.Event()
     with socket.socket(
         socket.AF_PACKET, socket.SOCK_RAW, socket.htons(EVERYTHING)

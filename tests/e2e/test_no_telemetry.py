@@ -45,4 +45,4 @@ def test_serving_syncing_and_searching_tell_nobody(
     told = json.loads(done.stdout)
     assert told["found"]["results"][0]["name"] == "note.md"
     assert told["sent"] == []
-    assert ["192.0.2.1", 443] in told["seen"], "it would have been seen"
+    assert ["192.0.2.1", 443, ""] in told["seen"], "it would have been seen"
