@@ -43,7 +43,7 @@ from wellhead.api.routes import (
     users,
     webhooks,
 )
-from wellhead.api.routing import OneSlash
+from wellhead.api.routing import OneForm
 from wellhead.services.parts import Parts
 from wellhead.services.progress import ProgressFeed
 
@@ -73,7 +73,6 @@ def create_app(parts: Parts, *, auth: bool, rate_limit: int = 0) -> FastAPI:
         telemetry=NOTHING_TOLD,
     )
     describe(app)
-    add_pages(app)
     app.state.parts = parts
     app.state.progress = ProgressFeed(parts)
     app.state.progress_pace = Pace()
@@ -81,7 +80,7 @@ def create_app(parts: Parts, *, auth: bool, rate_limit: int = 0) -> FastAPI:
     app.state.rate_limits = RateLimits(rate_limit) if rate_limit else None
     console = ConsoleApp(parts, app.state.progress, auth=auth)
     # from the inside to the outside
-    app.add_middleware(OneSlash)
+    app.add_middleware(OneForm, but=MOUNTED_AT)
     app.add_middleware(Bounds, unexpected=partial(_answer_unexpected, console))
     app.add_middleware(Origins)
     app.add_middleware(Heads)
@@ -89,12 +88,12 @@ def create_app(parts: Parts, *, auth: bool, rate_limit: int = 0) -> FastAPI:
     answer_errors(app)
     for routes in (
         jobs,  # what is asked most is tried first
-        health,
-        sources,
-        collections,
-        entities,
         oauth,  # before what takes any word there for an id
         source_connections,
+        collections,
+        health,
+        sources,
+        entities,
         browse_tree,
         failures,
         search,
@@ -112,6 +111,7 @@ def create_app(parts: Parts, *, auth: bool, rate_limit: int = 0) -> FastAPI:
         connect,
     ):
         app.include_router(routes.router)
+    add_pages(app)
     app.add_api_route(MOUNTED_AT, _to_console, include_in_schema=False)
     app.mount(MOUNTED_AT, console)
     return app

@@ -1,7 +1,7 @@
 """What routes ask for: the parts of the program, and who is asking."""
 
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, NamedTuple
 from uuid import UUID
 
 from fastapi import Depends, Query, Request
@@ -53,6 +53,19 @@ class _Organization(_Keyed):
         return (await _caller_of(request)).organization_id
 
 
+class Reader(NamedTuple):
+    """Who may read, and what with; reading is not written down, so nobody acts."""
+
+    parts: Parts
+    tenant: UUID
+
+
+class _Reading(_Keyed):
+    async def __call__(self, request: Request) -> Reader:
+        caller = await _caller_of(request)
+        return Reader(request.app.state.parts, caller.organization_id)
+
+
 class _Acting(_Keyed):
     async def __call__(self, request: Request) -> Parts:
         caller = await _caller_of(request)
@@ -73,5 +86,7 @@ PublicServices = Annotated[Parts, Depends(_parts)]
 """The parts for routes that ask for no key, acting as the program itself."""
 Keys = Annotated[KeyRing, Depends(_key_ring)]
 Tenant = Annotated[UUID, Depends(_Organization())]
+Reading = Annotated[Reader, Depends(_Reading())]
+"""Both for what is asked most and changes nothing; two dependencies cost more."""
 Skip = Annotated[int, Query(ge=0, le=LARGEST_SKIP)]
 Limit = Annotated[int, Query(ge=1, le=LARGEST_PAGE)]

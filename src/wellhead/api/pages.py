@@ -49,8 +49,7 @@ def add_pages(app: FastAPI) -> None:
         return _answer(made[0])
 
     app.add_api_route("/", door, include_in_schema=False)
-    for path in ("/docs", "/docs/"):
-        app.add_api_route(path, docs, include_in_schema=False)
+    app.add_api_route("/docs", docs, include_in_schema=False)
 
 
 def _answer(page: str) -> HTMLResponse:

@@ -1,7 +1,6 @@
-"""Routes that answer with and without a slash at the end, and lists page by page."""
+"""Paths in every form that clients send, and lists page by page."""
 
 import re
-from collections.abc import Callable
 from typing import Annotated, Any
 from urllib.parse import quote, urlencode
 
@@ -13,11 +12,10 @@ AfterKey = Annotated[str | None, Query(pattern="^[0-9a-f]{32}$")]
 """The last entity key of the page before."""
 
 
-class SlashRouter(APIRouter):
-    """Adds each route twice; clients use both forms and some follow no redirect.
+class PrefixRouter(APIRouter):
+    """Is tried only for paths that begin as its routes do.
 
-    Its routes are tried only for paths that begin as they do: trying all of the
-    application's one by one would cost more than most answers.
+    Trying all routes of the application one by one would cost more than most answers.
     """
 
     def __init__(self, *, prefix: str = "", **options: Any) -> None:
@@ -30,23 +28,26 @@ class SlashRouter(APIRouter):
             return Match.NONE, {}
         return super().matches(scope)
 
-    def add_api_route(
-        self, path: str, endpoint: Callable[..., Any], **options: Any
-    ) -> None:
-        super().add_api_route(path, endpoint, **options)
-        hidden = {**options, "include_in_schema": False}
-        super().add_api_route(f"{path}/", endpoint, **hidden)
 
+class OneForm:
+    """Reads `//collections/` as `/collections`: clients send both.
 
-class OneSlash:
-    """Reads `//collections` as `/collections`: base URLs may end in a slash, too."""
+    No redirect: some clients follow none. What is mounted at `but` reads its own paths.
+    """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, *, but: str) -> None:
+        self._app, self._but = app, f"{but}/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and "//" in scope["path"]:
-            scope = {**scope, "path": re.sub("/{2,}", "/", scope["path"])}
+        if scope["type"] == "http":
+            path = scope["path"]
+            if "//" in path:
+                path = re.sub("/{2,}", "/", path)
+            root = scope.get("root_path", "")
+            if path.endswith("/") and not path.startswith(root + self._but):
+                path = path.removesuffix("/") or "/"
+            if path != scope["path"]:
+                scope = {**scope, "path": path}
         await self._app(scope, receive, send)
 
 

@@ -16,6 +16,17 @@ QUIET = (
 )
 
 
+class _Line(str):
+    """What is whole already; the standard library only has to write it."""
+
+    __slots__ = ()
+
+
+def _whole(_logger: Any, _method: str, rendered: Any) -> _Line:
+    """Mark what is rendered: the formatter would copy the record to do it."""
+    return _Line(rendered)
+
+
 class MaskingFormatter(ProcessorFormatter):
     """Takes secrets out of the finished line, wherever they came from."""
 
@@ -24,7 +35,9 @@ class MaskingFormatter(ProcessorFormatter):
         self._secrets = [one for one in secrets if one]
 
     def format(self, record: logging.LogRecord) -> str:
-        line = super().format(record)
+        line = record.msg
+        if not isinstance(line, _Line):
+            line = super().format(record)
         for secret in self._secrets:
             line = line.replace(secret, MASK)
         return line
@@ -44,7 +57,8 @@ def configure(level: int, *, secrets: Sequence[str] = ()) -> None:
         processors=[
             structlog.stdlib.filter_by_level,
             *shared,
-            ProcessorFormatter.wrap_for_formatter,
+            *_rendering(),
+            _whole,
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -58,7 +58,8 @@ class CollectionLine:
     embedding_model_name: str
     created_by_email: None
     modified_by_email: None
-    status: CollectionStatus
+    status: str
+    """A CollectionStatus; one declared so takes twice as long to write."""
     source_connection_summaries: list[MemberLine]
 
 

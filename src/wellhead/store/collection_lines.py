@@ -1,7 +1,5 @@
 """Collections as lists show them, by the driver alone."""
 
-from itertools import groupby
-from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +8,7 @@ from wellhead.domain.collections import (
     MemberLine,
     collection_status,
 )
+from wellhead.domain.connections import Member
 from wellhead.store.connection_lines import LAST_JOB, MEMBER_COLUMNS, member
 from wellhead.store.reading import Reads
 
@@ -33,8 +32,8 @@ _FIND = """
 SELECT id FROM collection WHERE readable_id = %(readable_id)s
   AND organization_id = %(organization)s AND NOT is_deleting
 """
-_ID = 2
-_MEMBER = 9
+_READABLE_ID = 1
+_FIELDS = 9
 """Where a row tells whether there is a connection, which is described behind it."""
 
 
@@ -49,7 +48,16 @@ async def page(
         "skip": skip,
     }
     rows = await reads.fetch(_PAGE, values, _row)
-    return [_line(list(same)) for _, same in groupby(rows, itemgetter(_ID))]
+    described: list[tuple[Any, ...]] = []
+    members: dict[str, list[Member]] = {}
+    for row in rows:
+        of = members.get(row[_READABLE_ID])
+        if of is None:
+            of = members[row[_READABLE_ID]] = []
+            described.append(row[:_FIELDS])
+        if row[_FIELDS]:
+            of.append(member(*row[_FIELDS + 1 :]))
+    return [_line(one, members[one[_READABLE_ID]]) for one in described]
 
 
 async def count(reads: Reads, organization_id: UUID, *, search: str | None) -> int:
@@ -81,9 +89,7 @@ def _row(*row: Any) -> tuple[Any, ...]:
     return row
 
 
-def _line(rows: list[tuple[Any, ...]]) -> CollectionLine:
-    """Make one of the rows of a collection, one for each connection in it."""
-    members = [member(*row[_MEMBER + 1 :]) for row in rows if row[_MEMBER]]
+def _line(described: tuple[Any, ...], members: list[Member]) -> CollectionLine:
     shown = [MemberLine(one.short_name, one.name) for one in members]
     status = collection_status(members)
-    return CollectionLine(*[*rows[0][:_MEMBER], None, None, status, shown])
+    return CollectionLine(*[*described, None, None, status, shown])

@@ -3,11 +3,11 @@
 from uuid import UUID
 
 from wellhead.api.deps import Keys, Limit, Services, Skip, Tenant
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import PrefixRouter
 from wellhead.api.schemas.api_keys import ApiKey, ApiKeyCreate
 from wellhead.services import keys
 
-router = SlashRouter(prefix="/api-keys", tags=["api-keys"])
+router = PrefixRouter(prefix="/api-keys", tags=["api-keys"])
 
 
 @router.get("")

@@ -5,12 +5,12 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from wellhead.api.deps import Limit, Services, Tenant
-from wellhead.api.routing import SlashRouter, link_next
+from wellhead.api.routing import PrefixRouter, link_next
 from wellhead.api.schemas.audit_log import AuditEntry
 from wellhead.domain.audit import Action
 from wellhead.services import audit_log
 
-router = SlashRouter(prefix="/audit-log", tags=["audit"])
+router = PrefixRouter(prefix="/audit-log", tags=["audit"])
 
 Before = Annotated[int | None, Query(ge=1, le=2**63 - 1)]
 

@@ -5,13 +5,13 @@ from typing import Any
 from pydantic import BaseModel
 
 from wellhead.api.deps import Tenant
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import PrefixRouter
 from wellhead.domain.errors import BadRequestError, NotFoundError
 
 KNOWN = frozenset({"composio", "pipedream", "klavis", "custom"})
 """Those that other servers of this API can connect."""
 
-router = SlashRouter(
+router = PrefixRouter(
     prefix="/auth-providers", tags=["auth-providers"], include_in_schema=False
 )
 

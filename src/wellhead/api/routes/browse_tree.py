@@ -6,12 +6,12 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from wellhead.api.deps import Services, Tenant
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import PrefixRouter
 from wellhead.domain.errors import BadRequestError
 from wellhead.services import connections
 from wellhead.services.parts import Parts
 
-router = SlashRouter(
+router = PrefixRouter(
     prefix="/source-connections/{source_connection_id}/browse-tree",
     tags=["source-connections"],
     include_in_schema=False,

@@ -2,8 +2,8 @@
 
 from fastapi import Response
 
-from wellhead.api.deps import Limit, Services, Skip, Tenant
-from wellhead.api.routing import SlashRouter
+from wellhead.api.deps import Limit, Reading, Services, Skip, Tenant
+from wellhead.api.routing import PrefixRouter
 from wellhead.api.schemas.collections import (
     Collection,
     CollectionCreate,
@@ -15,20 +15,19 @@ from wellhead.api.schemas.source_connections import SourceConnectionListItem
 from wellhead.api.schemas.source_connections import lines_json as connections_json
 from wellhead.services import collections, connections, runs
 
-router = SlashRouter(prefix="/collections", tags=["collections"])
+router = PrefixRouter(prefix="/collections", tags=["collections"])
 
 
 @router.get("", response_model=list[Collection])
 async def list_collections(
-    parts: Services,
-    tenant: Tenant,
+    reading: Reading,
     skip: Skip = 0,
     limit: Limit = 100,
     search: str | None = None,
 ) -> Response:
     """List collections, newest first."""
     found = await collections.list_collections(
-        parts, tenant, skip=skip, limit=limit, search=search
+        *reading, skip=skip, limit=limit, search=search
     )
     return Response(collections_json(found), media_type="application/json")
 

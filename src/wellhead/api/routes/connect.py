@@ -18,7 +18,7 @@ from wellhead.api.routes.progress import (
     LastEventId,
     StreamPace,
 )
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import PrefixRouter
 from wellhead.api.schemas.connect import (
     ConnectedSourceCreate,
     ConnectSessionContext,
@@ -39,7 +39,7 @@ from wellhead.domain.errors import ForbiddenError, UnauthorizedError
 from wellhead.services import connect, connect_sessions
 from wellhead.services.parts import Parts
 
-router = SlashRouter(prefix="/connect", tags=["connect"])
+router = PrefixRouter(prefix="/connect", tags=["connect"])
 
 _TOKEN = HTTPBearer(
     scheme_name="ConnectSession",

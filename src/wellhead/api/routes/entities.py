@@ -10,7 +10,7 @@ from fastapi import Query
 
 from wellhead.api.deps import Limit, Services, Skip, Tenant
 from wellhead.api.principals import ForWhom
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import PrefixRouter
 from wellhead.api.schemas.entities import (
     EntityKey,
     EntityPassages,
@@ -23,7 +23,9 @@ from wellhead.services import entities, erasure
 from wellhead.services.erasure import Which
 from wellhead.store.tombstones import Erasable
 
-router = SlashRouter(prefix="/collections/{readable_id}/entities", tags=["collections"])
+router = PrefixRouter(
+    prefix="/collections/{readable_id}/entities", tags=["collections"]
+)
 
 KEY = r"^[0-9a-f]{32}$"
 MOST_CHUNKS = 200

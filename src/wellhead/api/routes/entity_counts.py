@@ -1,7 +1,4 @@
-"""Entities by type: how many there are, and which types a source has.
-
-Unlike all others, counts have no path with a slash at the end.
-"""
+"""Entities by type: how many there are, and which types a source has."""
 
 from typing import Annotated
 from uuid import UUID
@@ -13,8 +10,6 @@ from wellhead.api.schemas.entity_counts import EntityCount, EntityDefinition
 from wellhead.services import catalogue, connections
 
 router = APIRouter()
-
-BY_SOURCE = "/entities/definitions/by-source"
 
 
 @router.get("/entity-counts/syncs/{sync_id}/counts", tags=["source-connections"])
@@ -42,8 +37,7 @@ async def count_all_entities(sync_id: UUID, parts: Services, tenant: Tenant) -> 
     return sum(count for count, _ in found.entity_types.values())
 
 
-@router.get(BY_SOURCE, tags=["sources"])
-@router.get(f"{BY_SOURCE}/", include_in_schema=False)
+@router.get("/entities/definitions/by-source", tags=["sources"])
 async def list_entity_types(
     parts: PublicServices,
     source_short_name: Annotated[

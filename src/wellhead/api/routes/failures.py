@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Query, Request, Response
 
 from wellhead.api.deps import Limit, Services, Tenant
-from wellhead.api.routing import AfterKey, SlashRouter, link_next
+from wellhead.api.routing import AfterKey, PrefixRouter, link_next
 from wellhead.api.schemas.failures import (
     QuarantinedFailure,
     RetryAnswer,
@@ -16,7 +16,7 @@ from wellhead.domain.errors import FailureClass, FailureStage
 from wellhead.services import failures
 from wellhead.store.failures import Selection
 
-router = SlashRouter(
+router = PrefixRouter(
     prefix="/source-connections/{source_connection_id}/failures",
     tags=["source-connections"],
 )

@@ -7,10 +7,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from wellhead.api.deps import PublicServices
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import PrefixRouter
 from wellhead.api.schemas.health import Check, Health, Life, Readiness
 
-router = SlashRouter(prefix="/health", tags=["health"])
+router = PrefixRouter(prefix="/health", tags=["health"])
 
 NOT_USED = ("redis", "temporal")
 """What probes of the public contract look for and Wellhead works without."""

@@ -4,8 +4,8 @@ from uuid import UUID
 
 from fastapi import Request, Response
 
-from wellhead.api.deps import Limit, Services, Tenant
-from wellhead.api.routing import AfterKey, SlashRouter, link_next
+from wellhead.api.deps import Limit, Reading, Services, Tenant
+from wellhead.api.routing import AfterKey, PrefixRouter, link_next
 from wellhead.api.schemas.jobs import (
     EntityFailure,
     JobReport,
@@ -16,7 +16,7 @@ from wellhead.domain.errors import NotFoundError
 from wellhead.domain.jobs import JobStatus
 from wellhead.services import failures, runs
 
-router = SlashRouter(
+router = PrefixRouter(
     prefix="/source-connections/{source_connection_id}/jobs",
     tags=["source-connections"],
 )
@@ -25,8 +25,7 @@ router = SlashRouter(
 @router.get("", response_model=list[SourceConnectionJob])
 async def list_jobs(
     source_connection_id: UUID,
-    parts: Services,
-    tenant: Tenant,
+    reading: Reading,
     request: Request,
     limit: Limit = 100,
     before: UUID | None = None,
@@ -37,7 +36,7 @@ async def list_jobs(
     When there may be more, the Link header says where (`before` the last job).
     """
     found = await runs.list_runs(
-        parts, tenant, source_connection_id, limit=limit, before=before, status=status
+        *reading, source_connection_id, limit=limit, before=before, status=status
     )
     response = Response(lines_json(found), media_type="application/json")
     if len(found) == limit:

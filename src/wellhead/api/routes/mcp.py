@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from wellhead.api.around.origins import KNOWN_ORIGINS
 from wellhead.api.deps import Services, Tenant
 from wellhead.api.principals import ForWhom, TakesPrincipal
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import PrefixRouter
 from wellhead.domain.errors import ForbiddenError
 from wellhead.domain.principals import Principal
 from wellhead.services.parts import Parts
@@ -19,7 +19,7 @@ from wellhead.services.parts import Parts
 SERVER = "wellhead.api.mcp.server"
 """Loaded at the first request: the SDK takes half a second and 11 MB."""
 
-router = SlashRouter(prefix="/mcp", dependencies=[TakesPrincipal])
+router = PrefixRouter(prefix="/mcp", dependencies=[TakesPrincipal])
 
 
 @router.post("", include_in_schema=False)

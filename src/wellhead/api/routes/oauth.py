@@ -8,13 +8,13 @@ from pydantic import BaseModel, Field
 
 from wellhead.api.deps import PublicServices, Services, Tenant, reached_by
 from wellhead.api.pages import HEADERS
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import PrefixRouter
 from wellhead.api.schemas.source_connections import SourceConnection
 from wellhead.domain.errors import BadRequestError
 from wellhead.services import consents
 from wellhead.services.consents import Returned
 
-router = SlashRouter(prefix="/source-connections", tags=["source-connections"])
+router = PrefixRouter(prefix="/source-connections", tags=["source-connections"])
 
 _ONCE = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 """What these addresses hold is for one browser and for one time."""

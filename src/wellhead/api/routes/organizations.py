@@ -3,12 +3,12 @@
 from uuid import UUID
 
 from wellhead.api.deps import Services, Tenant
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import PrefixRouter
 from wellhead.api.schemas.organizations import Organization, OrganizationUpdate
 from wellhead.domain.errors import ForbiddenError
 from wellhead.services import organizations
 
-router = SlashRouter(prefix="/organizations", tags=["organizations"])
+router = PrefixRouter(prefix="/organizations", tags=["organizations"])
 
 _MADE_ON_THE_SERVER = (
     "Organizations are made on the server itself: run "

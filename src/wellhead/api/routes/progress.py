@@ -13,7 +13,7 @@ from wellhead.api.progress_stream import (
     Telling,
     answer_progress,
 )
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import PrefixRouter
 from wellhead.api.schemas.jobs import JobReport
 from wellhead.api.schemas.progress import (
     Connected,
@@ -26,7 +26,7 @@ from wellhead.domain.jobs import SyncJob
 from wellhead.services import runs
 from wellhead.services.progress import ProgressFeed
 
-router = SlashRouter(prefix="/sync/job", tags=["progress"])
+router = PrefixRouter(prefix="/sync/job", tags=["progress"])
 
 COUNTS = Telling(now=JobProgress.of, end=JobProgress.of, is_told_before_the_end=False)
 STATES = Telling(now=EntityState.of, end=SyncComplete.of, is_told_before_the_end=True)

@@ -22,7 +22,7 @@ from wellhead.api.around.requests import request_id_of
 from wellhead.api.deps import Services, Tenant
 from wellhead.api.ground import federation_of, ground_of
 from wellhead.api.principals import ForWhom, TakesPrincipal
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import PrefixRouter
 from wellhead.api.schemas.search import (
     AgenticSearchRequest,
     ClassicSearchRequest,
@@ -63,7 +63,7 @@ MAY_FALL_BACK: dict[int | str, dict[str, Any]] = {
     200: {"headers": _FALLS_BACK | _INCOMPLETE}
 }
 
-router = SlashRouter(
+router = PrefixRouter(
     prefix="/collections/{readable_id}/search",
     tags=["search"],
     dependencies=[TakesPrincipal],

@@ -19,7 +19,7 @@ from wellhead.api.routes.search import (
     tell_fallback,
     tell_silent,
 )
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import PrefixRouter
 from wellhead.api.schemas.search import SearchResult
 from wellhead.api.schemas.search_legacy import (
     FormerResult,
@@ -37,7 +37,7 @@ from wellhead.domain.search import Answer, InstantQuery, Strategy
 from wellhead.search import everywhere
 from wellhead.services.parts import Parts
 
-router = SlashRouter(
+router = PrefixRouter(
     prefix="/collections",
     tags=["search"],
     include_in_schema=False,

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from fastapi import Query, Request, Response
 
-from wellhead.api.deps import Limit, Services, Skip, Tenant, reached_by
-from wellhead.api.routing import SlashRouter
+from wellhead.api.deps import Limit, Reading, Services, Skip, Tenant, reached_by
+from wellhead.api.routing import PrefixRouter
 from wellhead.api.schemas.jobs import MOST_DELETES, RunRequest, SourceConnectionJob
 from wellhead.api.schemas.source_connections import (
     SourceConnection,
@@ -19,7 +19,7 @@ from wellhead.api.schemas.source_connections import (
 from wellhead.domain.errors import NotFoundError
 from wellhead.services import connections, runs
 
-router = SlashRouter(prefix="/source-connections", tags=["source-connections"])
+router = PrefixRouter(prefix="/source-connections", tags=["source-connections"])
 
 
 @router.post("")
@@ -38,26 +38,25 @@ async def create_connection(
 
 @router.get("", response_model=list[SourceConnectionListItem])
 async def list_connections(
-    parts: Services,
-    tenant: Tenant,
+    reading: Reading,
     collection: str | None = None,
     skip: Skip = 0,
     limit: Limit = 100,
 ) -> Response:
     """List connections, newest first; of one collection by its readable id."""
     found = await connections.list_connections(
-        parts, tenant, skip=skip, limit=limit, readable_collection_id=collection
+        *reading, skip=skip, limit=limit, readable_collection_id=collection
     )
     return Response(lines_json(found), media_type="application/json")
 
 
 @router.get("/{source_connection_id}")
 async def get_connection(
-    source_connection_id: UUID, parts: Services, tenant: Tenant
+    source_connection_id: UUID, reading: Reading
 ) -> SourceConnection:
     """Return a connection with its schedule, its last job and what it holds."""
     return SourceConnection.of(
-        await connections.get_connection(parts, tenant, source_connection_id)
+        await connections.get_connection(*reading, source_connection_id)
     )
 
 

@@ -1,11 +1,11 @@
 """The catalogue of sources."""
 
 from wellhead.api.deps import Services, Tenant
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import PrefixRouter
 from wellhead.api.schemas.sources import Source
 from wellhead.services import catalogue
 
-router = SlashRouter(prefix="/sources", tags=["sources"])
+router = PrefixRouter(prefix="/sources", tags=["sources"])
 
 
 @router.get("")

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Query
 
 from wellhead.api.deps import Services, Tenant
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import PrefixRouter
 from wellhead.api.schemas.usage import (
     ActionCheck,
     ActionChecks,
@@ -15,7 +15,7 @@ from wellhead.api.schemas.usage import (
 )
 from wellhead.services import usage
 
-router = SlashRouter(prefix="/usage", tags=["usage"])
+router = PrefixRouter(prefix="/usage", tags=["usage"])
 
 
 @router.get("/check-action")

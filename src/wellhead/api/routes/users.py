@@ -1,12 +1,12 @@
 """What clients ask of users; there are none, only API keys."""
 
 from wellhead.api.deps import Services, Tenant
-from wellhead.api.routing import SlashRouter
+from wellhead.api.routing import PrefixRouter
 from wellhead.api.schemas.organizations import Organization
 from wellhead.domain.errors import ForbiddenError
 from wellhead.services import organizations
 
-router = SlashRouter(prefix="/users", tags=["users"], include_in_schema=False)
+router = PrefixRouter(prefix="/users", tags=["users"], include_in_schema=False)
 
 _NO_USERS = (
     "There are no users here, only API keys: sign in with a key, and see "

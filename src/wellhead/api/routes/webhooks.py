@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from wellhead.api.deps import Limit, Services, Tenant
-from wellhead.api.routing import SlashRouter, link_next
+from wellhead.api.routing import PrefixRouter, link_next
 from wellhead.api.schemas.webhooks import (
     CreateSubscriptionRequest,
     PatchSubscriptionRequest,
@@ -18,7 +18,7 @@ from wellhead.api.schemas.webhooks import (
 )
 from wellhead.services import webhooks
 
-router = SlashRouter(prefix="/webhooks", tags=["webhooks"])
+router = PrefixRouter(prefix="/webhooks", tags=["webhooks"])
 
 DEFAULT_PAGE = 50
 
