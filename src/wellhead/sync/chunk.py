@@ -57,7 +57,12 @@ def _cutter(kind: TextKind, budget: int) -> Callable[[str], Iterable[str]]:
         case TextKind.CODE:
             return partial(_code_chunks, budget=budget)
         case TextKind.TEXT:
-            return TextSplitter(budget).chunks
+            return partial(_text_chunks, TextSplitter(budget), budget)
+
+
+def _text_chunks(splitter: TextSplitter, budget: int, text: str) -> Iterable[str]:
+    # the splitter gives the interpreter's lock away, and waits to have it back
+    return splitter.chunks(text) if len(text) > budget else (text.strip(),)
 
 
 def _code_chunks(text: str, budget: int) -> Iterator[str]:

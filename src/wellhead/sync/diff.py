@@ -83,8 +83,8 @@ def text_digest(pieces: Iterable[str]) -> bytes:
     return digest.digest()
 
 
-def meta_json(entity: Entity) -> str:
-    """Return the metadata of an entity in its stored form as canonical JSON.
+def meta_json(entity: Entity, raw: dict[str, Any]) -> str:
+    """Return metadata as canonical JSON: an entity's stored form, and its raw fields.
 
     What no JSON, PostgreSQL or API can hold is left out: numbers that are none or have
     thousands of digits, and what is nested too deep. Raises EntityError if it is
@@ -103,7 +103,7 @@ def meta_json(entity: Entity) -> str:
         if entity.access.viewers is None
         else sorted(entity.access.viewers),
         "is_public": entity.access.is_public,
-        "raw": entity.raw,
+        "raw": raw,
     }
     dumped = _dumped(meta)
     if len(dumped) > MOST_META_CHARACTERS:

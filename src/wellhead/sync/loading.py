@@ -6,7 +6,7 @@ Whoever calls it hears at every step what comes next, and may raise to end it.
 import hashlib
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from os import stat_result
 from pathlib import Path
@@ -84,7 +84,7 @@ class Read:
 def load(run: Run, one: ToRead, tell: Tell) -> Loaded | Kept | Read:
     """Load an entity; a document comes back as `Read`, for `split` with its text."""
     entity = stored_form(one.item.entity)
-    meta = diff.meta_json(entity)
+    meta = diff.meta_json(entity, one.item.entity.raw)
     blob, file = one.item.entity.blob, None
     text: Iterable[str] = (one.item.entity.text or "",)
     if blob is None:
@@ -123,7 +123,7 @@ def split(run: Run, read: Read, converted: Converted, tell: Tell) -> Loaded:
     if read.file is not None:
         content_hash = read.file.digest_now()
     return Loaded(
-        entity=replace(entity, raw={}),
+        entity=entity,
         key=one.key,
         scope=one.scope,
         known=one.facts.known,

@@ -190,16 +190,18 @@ class _Loading:
 
     def load(self, run: Run, group: Sequence[ToRead]) -> None:
         began = time.thread_time()
-        for one in group:
-            result: Outcome | Read
-            try:
-                self.tell(FailureStage.READ)
-                result = load(run, one, self.tell)
-            except Exception as error:  # noqa: BLE001  # one entity, whatever it is
-                result = _failed(one, error)
-            if self.is_given_up:
-                return
-            self.results.append(result)
+        try:
+            for one in group:
+                result: Outcome | Read
+                try:
+                    self.tell(FailureStage.READ)
+                    result = load(run, one, self.tell)
+                except Exception as error:  # noqa: BLE001  # one entity, whatever it is
+                    result = _failed(one, error)
+                if self.is_given_up:
+                    return
+                self.results.append(result)
+        finally:
             self._worked_seconds = time.thread_time() - began
 
 

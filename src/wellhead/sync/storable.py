@@ -138,7 +138,10 @@ def stored_scope(scope: str) -> str:
 
 
 def stored_form(entity: Entity) -> Entity:
-    """Return what is stored of an entity besides its text. Raises EntityError."""
+    """Return what is stored of an entity besides its text and its raw fields.
+
+    Raises EntityError.
+    """
     _refuse_outsized(entity)
     return Entity(
         type=storable(entity.type),
@@ -150,7 +153,6 @@ def stored_form(entity: Entity) -> Entity:
         breadcrumbs=_stored_way(entity.breadcrumbs),
         url=clean(entity.url),
         access=stored_access(entity.access),
-        raw=entity.raw,
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from wellhead.domain.entities import Access, Breadcrumb, Entity
 from wellhead.domain.errors import EntityError, JobError
-from wellhead.sync import diff, storable
+from wellhead.sync import storable
 from wellhead.sync.diff import MOST_LEVELS, meta_json
 from wellhead.sync.storable import (
     canonical_pieces,
@@ -147,7 +147,7 @@ def test_a_token_comes_back_as_it_was(token: dict[str, Any]) -> None:
     )
 )
 def test_all_metadata_becomes_json_that_everything_takes(entity: Entity) -> None:
-    meta = meta_json(stored_form(entity))
+    meta = meta_json(stored_form(entity), entity.raw)
 
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
@@ -162,9 +162,7 @@ def test_metadata_is_never_nested_deeper_than_readers_go() -> None:
     for _ in range(2_000):
         deep = [deep]
 
-    meta = meta_json(
-        stored_form(Entity(type="T", source_id="a", name="", raw={"a": deep}))
-    )
+    meta = meta_json(Entity(type="T", source_id="a", name=""), {"a": deep})
 
     assert meta.count("[") <= MOST_LEVELS + 1
 
@@ -175,7 +173,10 @@ def test_metadata_is_never_nested_deeper_than_readers_go() -> None:
 def test_what_is_no_number_to_readers_is_left_out(number: float) -> None:
     entity = Entity(type="T", source_id="a", name="", raw={"a": number, "b": 1})
 
-    assert json.loads(meta_json(stored_form(entity)))["raw"] == {"a": None, "b": 1}
+    assert json.loads(meta_json(stored_form(entity), entity.raw))["raw"] == {
+        "a": None,
+        "b": 1,
+    }
 
 
 def test_the_outsized_is_refused_in_words() -> None:
@@ -191,6 +192,4 @@ def test_the_outsized_is_refused_in_words() -> None:
             )
         )
     with pytest.raises(EntityError, match="17 MB"):
-        diff.meta_json(
-            Entity(type="T", source_id="x", name="", raw={"a": "x" * 17 * 2**20})
-        )
+        meta_json(Entity(type="T", source_id="x", name=""), {"a": "x" * 17 * 2**20})
