@@ -136,7 +136,7 @@ async def test_an_odd_id_is_replaced(anyone: httpx.AsyncClient) -> None:
 async def test_a_request_is_one_line_with_its_id_on_every_line_it_causes(
     client: httpx.AsyncClient, lines: Lines, key: str
 ) -> None:
-    await client.get("/collections/no-such?search=hidden", headers={ID: "first"})
+    await client.get("/collections/no-such/?search=hidden", headers={ID: "first"})
     await client.get("/broken", headers={ID: "second"})
     await client.get("/health", headers={ID: "third"})
     await client.get("/no/such%1b[31mplace?token=hidden", headers={ID: "fourth"})

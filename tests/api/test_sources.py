@@ -44,6 +44,7 @@ SOURCE = {
     "supports_continuous": False,
     "supports_temporal_relevance": True,
 }
+OURS = {"deletes_found": "each job", "is_incremental": False, "tested": "fake"}
 FIELD_TYPES = {"string", "number", "boolean", "array"}
 FIELD = {
     "description",
@@ -67,7 +68,9 @@ async def test_a_source_tells_all_that_clients_read(client: httpx.AsyncClient) -
         "config_fields",
         "description",
         "output_entity_definitions",
+        *OURS,
     }
+    assert {name: timed[name] for name in OURS} == OURS
     assert timed["output_entity_definitions"] == ["TimedContainerEntity", "TimedEntity"]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.write_catalogue import written
 
 from wellhead.app.settings import Settings, variable
 from wellhead.domain.errors import ConfigError
@@ -144,6 +145,12 @@ def test_every_source_is_described_with_its_fields() -> None:
         assert described, short_name
         missing = [one for one in model.model_fields if f"`{one}`" not in described]
         assert missing == [], short_name
+
+
+def test_the_table_of_sources_is_what_they_say_of_themselves() -> None:
+    page = _text("docs/sources.md")
+
+    assert page == written(page), "python -m tests.write_catalogue"
 
 
 def _example() -> type[Source]:

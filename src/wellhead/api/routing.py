@@ -46,8 +46,7 @@ class OneForm:
             root = scope.get("root_path", "")
             if path.endswith("/") and not path.startswith(root + self._but):
                 path = path.removesuffix("/") or "/"
-            if path != scope["path"]:
-                scope = {**scope, "path": path}
+            scope["path"] = path  # in place: the log reads the route from this scope
         await self._app(scope, receive, send)
 
 

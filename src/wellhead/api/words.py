@@ -160,6 +160,13 @@ SOURCES: dict[str, Word] = {
     "supports_access_control": "Whether it tells who may read what.",
     "rate_limit_level": ("Whom its own limit is for.", "org"),
     "supports_browse_tree": "Whether parts of it can be chosen.",
+    "is_incremental": "Whether later jobs read only what has changed.",
+    "deletes_found": (
+        "When it is seen that something is gone: in each job, by a daily comparison, "
+        "or, where searches ask the source itself, at once.",
+        "each job",
+    ),
+    "tested": ("On what its tests run.", "real server"),
     "supported_auth_providers": ("Who may keep its accounts.", ["custom"]),
 }
 ORGANIZATIONS: dict[str, Word] = {

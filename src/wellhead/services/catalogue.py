@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from wellhead.domain.catalogue import DeletesFound, Tested
 from wellhead.domain.connections import AuthMethod
 from wellhead.domain.errors import NotFoundError
 from wellhead.domain.oauth_provider import OAuthType
@@ -26,7 +27,10 @@ class SourceDescription:
     entity_types: tuple[str, ...]
     labels: tuple[str, ...]
     supports_continuous: bool
+    is_incremental: bool
+    deletes_found: DeletesFound
     supports_access_control: bool
+    tested: Tested
     is_federated: bool
     rate_limit_level: RateLimitLevel | None
     oauth_type: OAuthType | None
@@ -37,12 +41,12 @@ class SourceDescription:
 
 def list_sources(parts: Parts) -> list[SourceDescription]:
     """Return every source, sorted by its name for people."""
-    return [_describe(source) for source in parts.sources.all()]
+    return [describe(source) for source in parts.sources.all()]
 
 
 def get_source(parts: Parts, short_name: str) -> SourceDescription:
     try:
-        return _describe(parts.sources.get(short_name))
+        return describe(parts.sources.get(short_name))
     except NotFoundError:
         raise NotFoundError(f"Source not found: {short_name}") from None
 
@@ -57,7 +61,15 @@ def _oauth_type(info: SourceInfo) -> OAuthType | None:
     return None if provider is None else provider.oauth_type
 
 
-def _describe(source: type[Source]) -> SourceDescription:
+def _deletes_found(source: type[Source]) -> DeletesFound:
+    if source.is_federated:
+        return DeletesFound.AT_ONCE
+    is_told = source.info.yields_deletes or not source.info.is_incremental
+    return DeletesFound.EACH_JOB if is_told else DeletesFound.DAILY
+
+
+def describe(source: type[Source]) -> SourceDescription:
+    """Say what the source says, and what follows from it."""
     limit = source.info.rate_limit
     return SourceDescription(
         short_name=source.info.short_name,
@@ -68,6 +80,9 @@ def _describe(source: type[Source]) -> SourceDescription:
         entity_types=source.info.entity_types,
         labels=source.info.labels,
         supports_continuous=source.info.supports_continuous,
+        is_incremental=source.info.is_incremental,
+        deletes_found=_deletes_found(source),
+        tested=source.info.tested,
         supports_access_control=source.info.tells_access,
         is_federated=source.is_federated,
         oauth_type=_oauth_type(source.info),

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.connections import AuthMethod
 from wellhead.domain.entities import Entity
 from wellhead.domain.errors import ConfigError
@@ -53,6 +54,7 @@ class SourceInfo:
     """Incremental reads tell of deletes, so no ids-only reconcile is needed."""
     tells_access: bool = False
     """Says of its entities who may see them, at least where its config asks for it."""
+    tested: Tested = Tested.COMMUNITY
     is_demo: bool = False
     needs_trust: bool = False
     """Reads with rights that are the server's own: its disk, its network, its ssh keys.

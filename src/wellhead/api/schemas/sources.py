@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from wellhead.domain.catalogue import DeletesFound, Tested
 from wellhead.domain.connections import AuthMethod
 from wellhead.services.catalogue import Field, SourceDescription
 
@@ -69,6 +70,9 @@ class Source(BaseModel):
     auth_fields: Fields | None = None
     config_fields: Fields
     supported_auth_providers: list[str] | None = None
+    is_incremental: bool = False
+    deletes_found: DeletesFound = DeletesFound.EACH_JOB
+    tested: Tested = Tested.COMMUNITY
 
     @classmethod
     def of(cls, source: SourceDescription) -> "Source":
@@ -92,6 +96,9 @@ class Source(BaseModel):
             else None,
             config_fields=Fields.of(source.config_fields),
             supported_auth_providers=[],
+            is_incremental=source.is_incremental,
+            deletes_found=source.deletes_found,
+            tested=source.tested,
         )
 
 

@@ -20,8 +20,25 @@ def list_all(url: Url = None, data_dir: DataDir = None, json: AsJson = None) -> 
         show(
             server.get("/sources"),
             lambda rows: table(
-                ["source", "name", "description"],
-                [(s["short_name"], s["name"], s["description"]) for s in rows],
+                [
+                    "source",
+                    "name",
+                    "incremental",
+                    "deletes",
+                    "tested on",
+                    "description",
+                ],
+                [
+                    (
+                        one["short_name"],
+                        one["name"],
+                        "yes" if one["is_incremental"] else "",
+                        one["deletes_found"],
+                        one["tested"],
+                        one["description"],
+                    )
+                    for one in rows
+                ],
             ),
             as_json=json,
         )

@@ -3,6 +3,7 @@
 from obstore.store import AzureStore, ObjectStore
 from pydantic import Field, model_validator
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Breadcrumb
 from wellhead.sources.base import Config, SourceInfo
 from wellhead.sources.object_store import ObjectStoreConfig, ObjectStoreSource
@@ -63,6 +64,7 @@ class AzureBlobSource(ObjectStoreSource):
         entity_types=(ENTITY_TYPE,),
         needs_trust=True,
         labels=("Files", "Object store"),
+        tested=Tested.REAL_SERVER,
     )
     config_model = AzureBlobConfig
     credentials_model = AzureBlobCredentials

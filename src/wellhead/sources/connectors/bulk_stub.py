@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Entity
 from wellhead.domain.items import Checkpoint, Item, ScopeEnd, ScopeStart, Upsert
 from wellhead.sources.base import Config, Source, SourceInfo
@@ -60,6 +61,7 @@ class BulkStubSource(Source):
         description="Generates very many small entities, very quickly.",
         entity_types=("BulkStubEntity",),
         labels=("Demo",),
+        tested=Tested.FAKE,
         is_demo=True,
     )
     config_model = BulkStubConfig

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Entity
 from wellhead.domain.errors import (
     ConfigError,
@@ -130,6 +131,7 @@ class ExceptionStubSource(Source):
         description="Goes wrong in a chosen way at a chosen moment.",
         entity_types=(_CONTAINER, _ENTITY),
         labels=("Demo",),
+        tested=Tested.FAKE,
         is_demo=True,
     )
     config_model = ExceptionStubConfig

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import Field
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Breadcrumb, Entity
 from wellhead.domain.items import Item, ScopeEnd, ScopeStart, Upsert
 from wellhead.sources.base import Config, Source, SourceInfo
@@ -55,6 +56,7 @@ class FileStubSource(Source):
         description="One small file of each common kind.",
         entity_types=(_CONTAINER, _ENTITY),
         labels=("Demo",),
+        tested=Tested.FAKE,
         is_demo=True,
     )
     config_model = FileStubConfig

@@ -5,6 +5,7 @@ import json
 from obstore.store import GCSStore, ObjectStore
 from pydantic import Field, field_validator
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Breadcrumb
 from wellhead.sources.base import Config, SourceInfo
 from wellhead.sources.object_store import ObjectStoreConfig, ObjectStoreSource
@@ -46,6 +47,7 @@ class GCSSource(ObjectStoreSource):
         entity_types=(ENTITY_TYPE,),
         needs_trust=True,
         labels=("Files", "Object store"),
+        tested=Tested.REAL_SERVER,
     )
     config_model = GCSStoreConfig
     credentials_model = GCSCredentials

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Breadcrumb, Entity
 from wellhead.domain.items import (
     Checkpoint,
@@ -55,6 +56,7 @@ class IncrementalStubSource(Source):
         labels=("Demo",),
         supports_continuous=True,
         is_incremental=True,
+        tested=Tested.FAKE,
         is_demo=True,
     )
     config_model = IncrementalStubConfig

@@ -3,6 +3,7 @@
 from obstore.store import ObjectStore, S3Store
 from pydantic import Field, model_validator
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Breadcrumb
 from wellhead.sources.base import Config, SourceInfo
 from wellhead.sources.object_store import ObjectStoreConfig, ObjectStoreSource
@@ -54,6 +55,7 @@ class S3Source(ObjectStoreSource):
         entity_types=(ENTITY_TYPE,),
         needs_trust=True,
         labels=("Files", "Object store"),
+        tested=Tested.REAL_SERVER,
     )
     config_model = S3StoreConfig
     credentials_model = S3Credentials

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Blob, Breadcrumb, Entity
 from wellhead.domain.errors import JobError
 from wellhead.domain.items import Checkpoint, Item, ScopeEnd, ScopeStart, Upsert
@@ -113,6 +114,7 @@ class StubSource(Source):
         description="Generates text and files of several sizes.",
         entity_types=("StubContainerEntity", *_SENTENCES),
         labels=("Demo",),
+        tested=Tested.FAKE,
         is_demo=True,
     )
     config_model = StubConfig

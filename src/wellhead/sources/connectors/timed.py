@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Breadcrumb, Entity
 from wellhead.domain.items import Checkpoint, Item, ScopeEnd, ScopeStart, Upsert
 from wellhead.sources.base import Config, Source, SourceInfo
@@ -59,6 +60,7 @@ class TimedSource(Source):
         description="Generates entities evenly over a given time.",
         entity_types=("TimedContainerEntity", "TimedEntity"),
         labels=("Demo",),
+        tested=Tested.FAKE,
         is_demo=True,
     )
     config_model = TimedConfig

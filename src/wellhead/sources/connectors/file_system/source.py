@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import Field, ValidationInfo, field_validator
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.errors import ConfigError
 from wellhead.domain.items import (
     Delete,
@@ -100,6 +101,7 @@ class FileSystemSource(Source):
         needs_trust=True,
         labels=("Files",),
         tells_access=True,
+        tested=Tested.REAL_SERVER,
     )
     config_model = FileSystemConfig
     config: FileSystemConfig

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import Field, field_validator
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Blob, Breadcrumb, Entity
 from wellhead.domain.errors import CursorInvalidError, EntityError, FailureClass
 from wellhead.domain.files import is_readable
@@ -119,6 +120,7 @@ class GitSource(Source):
         supports_continuous=True,
         is_incremental=True,
         yields_deletes=True,
+        tested=Tested.REAL_SERVER,
     )
     config_model = GitConfig
     credentials_model = GitCredentials

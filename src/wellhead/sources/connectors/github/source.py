@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Entity
 from wellhead.domain.errors import ConfigError, CredentialsError, FailureClass
 from wellhead.domain.items import (
@@ -110,6 +111,7 @@ class GitHubSource(ApiSource):
         supports_continuous=True,
         is_incremental=True,
         rate_limit=RateLimit(requests=5_000, seconds=3_600),
+        tested=Tested.CONTRACT_AND_FAKE,
     )
     config_model = GitHubConfig
     credentials_model = GitHubCredentials

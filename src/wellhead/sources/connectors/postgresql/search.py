@@ -8,6 +8,7 @@ from psycopg import AsyncConnection
 from psycopg.sql import SQL, Composable, Identifier
 from pydantic import Field
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Entity
 from wellhead.sources.base import FederatedSource, SourceInfo
 from wellhead.sources.connectors.postgresql.config import (
@@ -76,6 +77,7 @@ class PostgreSQLSearchSource(FederatedSource):
         entity_types=(ENTITY_TYPE,),
         needs_trust=True,
         labels=("Database",),
+        tested=Tested.REAL_SERVER,
     )
     config_model = PostgreSQLSearchConfig
     credentials_model = PostgreSQLCredentials

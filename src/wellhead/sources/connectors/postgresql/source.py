@@ -10,6 +10,7 @@ from typing import Any
 
 from psycopg import AsyncConnection
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.errors import CursorInvalidError
 from wellhead.domain.items import (
     Checkpoint,
@@ -78,6 +79,7 @@ class PostgreSQLSource(Source):
         labels=("Database",),
         supports_continuous=True,
         is_incremental=True,
+        tested=Tested.REAL_SERVER,
     )
     config_model = PostgreSQLConfig
     credentials_model = PostgreSQLCredentials

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from pydantic import Field, field_validator
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Breadcrumb
 from wellhead.domain.errors import ConfigError
 from wellhead.domain.items import (
@@ -91,6 +92,7 @@ class SFTPSource(Source):
         entity_types=(ENTITY_TYPE,),
         needs_trust=True,
         labels=("Files",),
+        tested=Tested.REAL_SERVER,
     )
     config_model = SFTPConfig
     credentials_model = SFTPCredentials

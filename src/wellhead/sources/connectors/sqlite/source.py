@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Breadcrumb
 from wellhead.domain.errors import ConfigError, CursorInvalidError
 from wellhead.domain.items import Checkpoint, Item, ScopeEnd, ScopeStart, Upsert
@@ -83,6 +84,7 @@ class SQLiteSource(Source):
         entity_types=(ENTITY_TYPE,),
         needs_trust=True,
         labels=("Database",),
+        tested=Tested.REAL_SERVER,
     )
     config_model = SQLiteConfig
     config: SQLiteConfig

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import Field, field_validator
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Breadcrumb
 from wellhead.domain.errors import ConfigError
 from wellhead.domain.items import Delete, Failure, Item, Ref, ScopeEnd, ScopeStart
@@ -72,6 +73,7 @@ class WebDAVSource(Source):
         entity_types=(ENTITY_TYPE,),
         needs_trust=True,
         labels=("Files",),
+        tested=Tested.REAL_SERVER,
     )
     config_model = WebDAVConfig
     credentials_model = WebDAVCredentials

@@ -1,0 +1,25 @@
+"""What the catalogue says of a source besides its name and fields."""
+
+from enum import StrEnum
+
+
+class Tested(StrEnum):
+    """On what the tests of a source run: how far it can be relied on."""
+
+    REAL_SERVER = "real server"
+    CONTRACT_AND_FAKE = "contract and fake"
+    """A stand-in of ours, and requests compared with the vendor's own description."""
+    FAKE = "fake"
+    """A stand-in of ours, made after the vendor's documents."""
+    COMMUNITY = "community"
+    """Not tested by Wellhead."""
+
+
+class DeletesFound(StrEnum):
+    """When Wellhead learns that something is gone from a source."""
+
+    EACH_JOB = "each job"
+    DAILY = "daily"
+    """By comparing ids; jobs in between learn what is new and changed."""
+    AT_ONCE = "at once"
+    """Nothing of it is stored: each search asks the source."""
