@@ -140,6 +140,7 @@ bench: setup-dev
 	$(PY) -m bench.api
 	$(PY) -m bench.startup
 	$(PY) -m bench.search
+	$(PY) -m bench.sources
 	$(PY) -m bench
 
 # how good searches are: docs/search-quality.md; EVAL_DIR holds the Cranfield collection

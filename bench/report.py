@@ -15,6 +15,7 @@ from bench.contest import ROOT, STEPS, Result, memory
 
 RESULT = Path(__file__).with_name("result.json")
 API_RESULT = Path(__file__).with_name("result-api.json")
+SOURCES_RESULT = Path(__file__).with_name("result-sources.json")
 PAGE = ROOT / "docs/benchmarks.md"
 Rows = list[list[str]]
 
@@ -58,6 +59,9 @@ METHOD = """\
   compares all rows. Beside it a bare `psycopg` cursor reads them, 5,000 at a time.
 - **MiniLM**: made-up files, synced into a new collection in each round, beside the same
   texts given to the same embedder processes, as many at once; by the clock.
+- **Sources**: reading alone, without the rest of a sync, beside the bare client library
+  that makes the same reads; the goal is half its rate. *Listed* is what each job does,
+  *described* what a first one adds; with files that is to open and read them.
 - **Flat memory**: the most that a worker and its children hold in a job of so many
   entities of `bulk_stub`, one process for each size.
 """
@@ -86,6 +90,9 @@ def write_page(told: dict[str, Any], page: Path = PAGE) -> None:
     if API_RESULT.exists():
         rows = _api(json.loads(API_RESULT.read_text())["requests"])
         parts.append(f"## The API: CPU milliseconds a request\n\n{_markdown(rows)}")
+    if SOURCES_RESULT.exists():
+        rows = _sources(json.loads(SOURCES_RESULT.read_text())["reads"])
+        parts.append(f"## Sources: things read in a second\n\n{_markdown(rows)}")
     page.write_text("\n".join([*parts, METHOD]))
 
 
@@ -195,6 +202,16 @@ def _api(requests: list[dict[str, Any]]) -> Rows:
         cells = [one["select_ms"], one["bare_ms_1"], one["api_ms_1"]]
         last = [f"{one['ratio_1']:.1f}", f"{one['postgres_ms_1']:.2f}"]
         rows.append([one["request"], *(f"{cell:.2f}" for cell in cells), *last])
+    return rows
+
+
+def _sources(reads: dict[str, dict[str, float]]) -> Rows:
+    rows = [["reads", "count", "bare client", "source", "ratio", "ratio of CPU"]]
+    for name, one in reads.items():
+        rates = [one["count"], one["bare_per_second"], one["per_second"]]
+        ratios = [one["ratio"], one["cpu_ratio"]]
+        cells = [*(f"{rate:,.0f}" for rate in rates), *(f"{two:.2f}" for two in ratios)]
+        rows.append([name, *cells])
     return rows
 
 

@@ -59,6 +59,8 @@ class Shape:
 
 def row_id(label: str, key: Sequence[Any]) -> str:
     """Name a row by its table and key."""
+    if len(key) == 1:
+        return f"{label}/{_quoted(key[0])}"
     return f"{label}/{'/'.join(map(_quoted, key))}"
 
 

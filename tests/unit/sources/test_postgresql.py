@@ -7,8 +7,11 @@ from typing import Any
 
 import psycopg
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.sql import SQL
 from pydantic import ValidationError
 
 from wellhead.domain.entities import Entity
@@ -29,6 +32,8 @@ from wellhead.domain.items import (
     Shown,
 )
 from wellhead.sources.connectors.postgresql import PostgreSQLSource
+from wellhead.sources.connectors.postgresql.rows import Rows
+from wellhead.sources.connectors.postgresql.tables import Column, Table
 
 TABLES = """
 CREATE SCHEMA shop;
@@ -238,6 +243,41 @@ async def test_the_version_changes_with_the_content_only(
     assert (
         entity(after, "shop.notes/6").source_version
         == entity(await read(login), "shop.notes/6").source_version
+    )
+
+
+CELL = st.none() | st.text(st.characters(exclude_characters="\0"), max_size=3)
+ROW = st.tuples(CELL, CELL, CELL | st.just("[True, False, False]"))
+
+
+@given(ROW, ROW)
+@example((None, "", ""), ("None", "", ""))
+@example(("a", None, "b"), ("a", "None", "b"))
+def test_rows_of_plain_columns_have_one_version_only_if_equal(
+    one: tuple[str | None, ...], other: tuple[str | None, ...]
+) -> None:
+    rows = Rows(_table("text"), "shop")
+
+    assert (rows.listed(one).version == rows.listed(other).version) == (one == other)
+
+
+def test_a_number_in_json_is_another_than_its_text() -> None:
+    rows = Rows(_table("jsonb"), "shop")
+
+    assert rows.listed((1, "a", "k")).version != rows.listed(("1", "a", "k")).version
+
+
+def _table(kind: str) -> Table:
+    column = Column(name="a", type=kind, kind=kind, category="S")
+    return Table(
+        label="shop.cells",
+        relation=SQL("cells"),
+        columns=(column, column),
+        key=(column,),
+        title=None,
+        texts=("a",),
+        created=None,
+        updated=None,
     )
 
 

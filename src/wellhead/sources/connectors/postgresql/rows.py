@@ -28,6 +28,7 @@ _AS_TEXT = ("date", "timestamp", "timestamptz", "time", "timetz", "interval", "n
 _AS_JSON = frozenset(
     {"bool", "int2", "int4", "int8", "numeric", "text", "varchar", "bpchar", "name"}
 )
+_OF_ONE_TYPE = _AS_JSON | frozenset(_AS_TEXT)
 _ALL = SQL("true")
 
 
@@ -171,6 +172,9 @@ class Rows:
             for column in table.columns
             if column.kind not in _AS_JSON
         ]
+        # JSON is not: 1 and "1" differ, and str() does not tell
+        is_plain = all(column.kind in _OF_ONE_TYPE for column in table.columns)
+        self._cells = _joined if is_plain else repr
         self._told = repr((table.label, self._names, table.title, table.texts))
         self._shape = Shape(
             label=table.label,
@@ -186,7 +190,7 @@ class Rows:
 
     def listed(self, row: tuple[Any, ...]) -> Listed:
         """Name a row; its version is a digest of all that is told about it."""
-        told = f"{self._told}{row}"
+        told = f"{self._told}{self._cells(row)}"
         source_id = row_id(self._table.label, row[-len(self._table.key) :])
         version = digest(told)
         describe = partial(self._described, row, source_id, version)
@@ -197,6 +201,17 @@ class Rows:
         for name, column in self._odd:
             raw[name] = _plain(column, raw[name])
         return self._shape.entity(source_id, raw, version)
+
+
+def _joined(row: tuple[Any, ...]) -> str:
+    """Write a row so that no other of its table is written so, quicker than repr does.
+
+    No text of PostgreSQL holds a NUL; each column's values are of one type, or None.
+    """
+    cells = "\0".join(map(str, row))
+    if None in row:
+        cells += f"\0{[one is None for one in row]}"
+    return cells
 
 
 def _value(column: Column) -> Composed:
