@@ -88,11 +88,63 @@ async def test_a_closed_folder_makes_the_listing_incomplete(script: Script) -> N
     assert items[-1] == ScopeEnd(complete=False)
 
 
+def refused(href: str, status: str) -> str:
+    """Return a line of an answer that says of one place that it cannot be told."""
+    return (
+        f"<d:response><d:href>{href}</d:href>"
+        f"<d:status>HTTP/1.1 {status}</d:status></d:response>"
+    )
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        refused(f"{ROOT}shut/", "403 Forbidden"),
+        f"<d:response><d:href>{ROOT}shut/</d:href><d:propstat><d:prop><d:resourcetype/>"
+        "</d:prop><d:status>HTTP/1.1 403 Forbidden</d:status></d:propstat>"
+        "</d:response>",
+    ],
+)
+async def test_a_place_that_is_refused_within_an_answer_is_no_file(
+    script: Script, odd: str
+) -> None:
+    script.answers[ROOT] = folder(ITSELF, odd, line(f"{ROOT}open.md"))
+    items = await read(script)
+
+    assert [one.source_id for one in entities(items)] == ["open.md"]
+    [gap] = [item for item in items if isinstance(item, Failure)]
+    assert (gap.ref, gap.reason) == (None, "'/shut' cannot be read: 403 Forbidden")
+    assert items[-1] == ScopeEnd(complete=False)
+
+
+async def test_what_is_gone_within_an_answer_is_gone(script: Script) -> None:
+    script.answers[ROOT] = folder(ITSELF, refused(f"{ROOT}old.md", "404 Not Found"))
+    items = await read(script)
+
+    assert entities(items) == []
+    assert items[-1] == ScopeEnd(complete=True)
+
+
+async def test_an_answer_about_something_else_is_no_empty_folder(
+    script: Script,
+) -> None:
+    script.answers[ROOT] = folder(ITSELF, line(f"{ROOT}below/", is_folder=True))
+    script.answers[f"{ROOT}below/"] = folder(line("/proxied/below/", is_folder=True))
+    items = await read(script)
+
+    [gap] = [item for item in items if isinstance(item, Failure)]
+    assert gap.ref is None
+    assert gap.reason.startswith("The folder '/below/' cannot be read: ")
+    assert items[-1] == ScopeEnd(complete=False)
+
+
 async def test_addresses_outside_of_the_folder_are_never_asked(script: Script) -> None:
     elsewhere = [
         line("http://other.example/secret/", is_folder=True),
         line("/remote.php/dav/files/eve/", is_folder=True),
         line(f"{ROOT}a/b/", is_folder=True),  # not directly below
+        line(f"{ROOT}../", is_folder=True),
+        line(f"{ROOT}./", is_folder=True),
         line(f"{script.url}{ROOT}mine.md"),
     ]
     script.answers[ROOT] = folder(ITSELF, *elsewhere)

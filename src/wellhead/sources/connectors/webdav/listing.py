@@ -49,6 +49,8 @@ class Found:
     size: int
     modified: datetime | None
     file_id: str
+    refused: str = ""
+    """Why the server does not say what it is: it may be a folder."""
 
     @property
     def path(self) -> str:
@@ -90,7 +92,7 @@ class Server:
                     parser.feed(data)
                     lines += self._found(parser)
                 parser.close()
-        return [one for one in lines if depth == 0 or _is_in(place, one.place)]
+        return lines if depth == 0 else _inside(place, lines)
 
     def download(self, client: httpx.Client, place: str, target: Path) -> None:
         """Write the content; raises EntityError."""
@@ -117,7 +119,7 @@ class Server:
         for _, element in events:
             if element.tag == f"{_DAV}response":
                 path = _same(urlsplit(element.findtext(f"{_DAV}href", "")).path)
-                if path.startswith(self._root):
+                if path.startswith(self._root) and not _is_gone(element):
                     yield _read(path.removeprefix(self._root), element)
                 element.clear()
 
@@ -151,12 +153,45 @@ def _translated(url: str) -> Iterator[None]:
         raise RetryableError(f"'{url}' broke off its answer: {error}") from error
 
 
+def _inside(folder: str, lines: list[Found]) -> list[Found]:
+    """Return what stands directly in the folder; an empty one still tells of itself."""
+    itself = [one for one in lines if one.place == folder.rstrip("/")]
+    found = [one for one in lines if _is_in(folder, one.place)]
+    if itself and itself[0].refused:
+        raise FolderError(_MULTI_STATUS, itself[0].refused)
+    if not itself and not found:
+        raise FolderError(_MULTI_STATUS, "the answer is about other places")
+    return found
+
+
+def _refusal(element: Element) -> str:
+    """Return the status of a place of which the server tells nothing, else ""."""
+    whole = element.findtext(f"{_DAV}status")
+    parts = [
+        one.findtext(f"{_DAV}status", "") for one in element.findall(f"{_DAV}propstat")
+    ]
+    if any(_is_ok(one) for one in parts):
+        return ""
+    told = next(iter(parts), "") if whole is None else whole
+    return told.strip().partition(" ")[2] or "the server tells nothing of it"
+
+
+def _is_gone(element: Element) -> bool:
+    """Return whether it was removed while the folder was being looked at."""
+    status = f"{element.findtext(f'{_DAV}status', '')} "
+    return " 404 " in status or " 410 " in status
+
+
+def _is_ok(status: str) -> bool:
+    return " 200 " in f"{status} "
+
+
 def _read(place: str, element: Element) -> Found:
     """Read one line; a property that the server does not have is empty."""
     told: dict[str, Element] = {
         one.tag: one
         for part in element.iter(f"{_DAV}propstat")
-        if " 200 " in f"{part.findtext(f'{_DAV}status', '')} "
+        if _is_ok(part.findtext(f"{_DAV}status", ""))
         for one in part.iter()
     }
 
@@ -171,13 +206,15 @@ def _read(place: str, element: Element) -> Found:
         size=int(size) if size.isdecimal() else 0,
         modified=_date(text(f"{_DAV}getlastmodified")),
         file_id=text(_FILE_ID),
+        refused=_refusal(element),
     )
 
 
 def _is_in(folder: str, place: str) -> bool:
     """Return whether it stands directly in the folder: "" or "a/b/"."""
     rest = place.removeprefix(folder)
-    return place.startswith(folder) and bool(rest) and "/" not in rest
+    is_name = "/" not in rest and rest not in {"", ".", ".."}
+    return place.startswith(folder) and is_name
 
 
 def _same(path: str) -> str:

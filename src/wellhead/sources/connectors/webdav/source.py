@@ -1,7 +1,7 @@
 """The WebDAV source: folder by folder, unchanged files told by their etag."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from functools import partial
 from typing import Any
@@ -162,10 +162,17 @@ class WebDAVSource(Source):
             for found in listing:
                 path = _named(found)
                 if not found.is_folder:
-                    if files.take(path):
-                        yield self._item(files, found)
+                    for item in self._items(files, found, path):
+                        yield item
                 elif files.enter(f"{path}/") and (ways is None or path in ways):
                     folders.append(f"{found.place}/")
+
+    def _items(self, files: RemoteFiles, found: Found, path: str) -> Iterator[Item]:
+        if found.refused:
+            if files.enter(f"{path}/"):
+                yield Failure(None, f"'/{path}' cannot be read: {found.refused}")
+        elif files.take(path):
+            yield self._item(files, found)
 
     def _item(self, files: RemoteFiles, found: Found) -> Item:
         moment = found.modified.isoformat() if found.modified else ""
