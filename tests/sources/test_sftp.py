@@ -29,7 +29,7 @@ class Doors(asyncssh.SSHServer):
 
 
 class Closed(asyncssh.SFTPServer):
-    """Lets nobody list a folder of that name."""
+    """Lets nobody list a folder of that name, and tells nothing of what is "odd"."""
 
     def __init__(self, channel: Any, root: str) -> None:
         super().__init__(channel, chroot=root.encode())
@@ -37,7 +37,13 @@ class Closed(asyncssh.SFTPServer):
     def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
         if path.endswith(b"closed/"):
             raise asyncssh.SFTPPermissionDenied("not for you")
-        return super().scandir(path)
+        return self._scan(path)
+
+    async def _scan(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
+        async for one in super().scandir(path):
+            if one.filename == b"odd":
+                one.attrs = asyncssh.SFTPAttrs(size=1)
+            yield one
 
 
 @pytest.fixture
@@ -79,6 +85,21 @@ async def test_a_password_opens_and_a_closed_folder_keeps_from_deleting(
         Failure(shut, "The folder it was in cannot be read")
     ]
     assert deleted == [Delete(gone)]
+
+
+async def test_what_may_be_a_folder_makes_the_listing_incomplete(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "closed/one.md").unlink()
+    (tmp_path / "closed").rmdir()
+    (tmp_path / "open/odd").mkdir()
+    source = SFTPSource.create(config, LOGIN)
+    items = [item async for item in source.read(None)]
+    await source.close()
+
+    [gap] = [item for item in items if isinstance(item, Failure)]
+    assert gap == Failure(None, "The server does not say what '/open/odd' is")
+    assert items[-1] == ScopeEnd(complete=False)
 
 
 async def test_a_wrong_password_is_not_told(config: dict[str, Any]) -> None:

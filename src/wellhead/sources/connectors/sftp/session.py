@@ -49,6 +49,8 @@ class Line:
     name: str
     is_folder: bool
     is_file: bool
+    is_told: bool
+    """Whether the server says what it is."""
     size: int
     changed: int | None
 
@@ -194,6 +196,7 @@ def _line(one: asyncssh.SFTPName) -> Line:
         name=str(one.filename),
         is_folder=told.type == asyncssh.FILEXFER_TYPE_DIRECTORY,
         is_file=told.type == asyncssh.FILEXFER_TYPE_REGULAR,
+        is_told=told.type != asyncssh.FILEXFER_TYPE_UNKNOWN,
         size=told.size or 0,
         changed=told.mtime,
     )

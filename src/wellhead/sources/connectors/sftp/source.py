@@ -1,7 +1,7 @@
 """The SFTP source: folder by folder, unchanged files told by time and size."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
@@ -192,12 +192,20 @@ class SFTPSource(Source):
             for line in sorted(lines, key=lambda one: str(one.name)):
                 place = folder + line.name
                 path = _named(place)
-                if line.is_file and files.take(path):
-                    yield self._item(files, place, line)
+                for item in self._items(files, place, path, line):
+                    yield item
                 is_way = ways is None or path in ways
                 if line.is_folder and is_way and files.enter(f"{path}/"):
                     below.append(f"{place}/")
             folders += reversed(below)
+
+    def _items(
+        self, files: RemoteFiles, place: str, path: str, line: Any
+    ) -> Iterator[Item]:
+        if not line.is_told and files.enter(f"{path}/"):
+            yield Failure(None, f"The server does not say what '/{path}' is")
+        if line.is_file and files.take(path):
+            yield self._item(files, place, line)
 
     def _item(self, files: RemoteFiles, place: str, line: Any) -> Item:
         modified = None
