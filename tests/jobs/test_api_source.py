@@ -128,6 +128,27 @@ async def test_a_listing_that_breaks_off_deletes_nothing(
     assert live == 151
 
 
+@pytest.mark.parametrize("force_full", [True, False])
+async def test_a_list_that_is_gone_fails_the_job_and_deletes_nothing(
+    hello: Hello, force_full: bool
+) -> None:
+    hello.account.add(5)
+    await hello.bench.sync()
+    gone = status(410)
+    hello.trouble = Trouble(
+        lambda request, reply: (
+            gone(request, reply) if request.url.path.endswith("/issues") else reply
+        ),
+        times=None,
+    )
+
+    job = await hello.bench.sync(force_full=force_full)
+
+    assert job.status is JobStatus.FAILED
+    assert "Switch issues on" in str(job.error)
+    assert await hello.bench.scalar("SELECT count(*) FROM entity") == 6
+
+
 async def test_jobs_take_their_turns_from_the_ledger(hello: Hello) -> None:
     hello.account.add(1)
     await hello.bench.sync()

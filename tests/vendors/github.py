@@ -61,6 +61,7 @@ class Account(Vendor):
         self.now = BEGINNING
         self.number = 0
         self.requests: list[httpx.Request] = []
+        self.has_issues = True
         self.unchanged = 0
         """So often it could say that nothing had changed."""
 
@@ -123,7 +124,8 @@ class Account(Vendor):
             return httpx.Response(401, json={"message": "Bad credentials"})
         where = request.url.path
         if where == HOME:
-            return httpx.Response(200, json=_repository())
+            found = {**_repository(), "has_issues": self.has_issues}
+            return httpx.Response(200, json=found)
         if not where.startswith(f"{HOME}/"):
             return httpx.Response(404, json={"message": "Not Found"})
         parts = where.removeprefix(f"{HOME}/").split("/")
@@ -132,12 +134,23 @@ class Account(Vendor):
         issue = self.issues.get(int(parts[1]))
         if issue is None:
             return httpx.Response(404, json={"message": "Not Found"})
+        if parts[0] == "issues" and self._is_off(issue):
+            off = {"message": "Issues are disabled for this repo"}
+            return httpx.Response(410, json=off)
         return self._part(request, issue, parts)
+
+    def _is_off(self, issue: Issue) -> bool:
+        """With issues switched off GitHub goes on to show pull requests among them."""
+        return not self.has_issues and not issue.is_pull_request
 
     def _listed(self, request: httpx.Request) -> httpx.Response:
         query = request.url.params
         chosen = sorted(
-            (one for one in self.issues.values() if one.updated_at >= query["since"]),
+            (
+                one
+                for one in self.issues.values()
+                if one.updated_at >= query["since"] and not self._is_off(one)
+            ),
             key=lambda one: (one.updated_at, one.number),
         )
         return self._page(request, chosen, _shown)

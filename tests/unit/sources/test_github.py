@@ -12,7 +12,7 @@ from tests.vendors.github import Account, Remark
 
 from wellhead.domain.entities import Entity
 from wellhead.domain.errors import ConfigError, CredentialsError
-from wellhead.domain.items import Failure, Upsert
+from wellhead.domain.items import Delete, Failure, Seen, Upsert
 from wellhead.sources.connectors.github import GitHubConfig
 from wellhead.sources.http import GoneError
 from wellhead.sources.testing.stage import Stage, stage
@@ -177,6 +177,68 @@ async def test_a_transferred_issue_is_gone() -> None:
         await source.close()
 
     assert type(item).__name__ == "Delete"
+
+
+async def test_a_repository_with_a_new_name_keeps_its_issues() -> None:
+    async with hello() as (on, account):
+        ref = account.issues[1].ref
+        answer = account.answer
+
+        def renamed(request: httpx.Request) -> httpx.Response:
+            found = answer(request)
+            return httpx.Response(
+                found.status_code,
+                headers={"content-type": "application/json"},
+                text=found.text.replace("octo/hello", "octo/hi"),
+            )
+
+        account.answer = renamed  # type: ignore[method-assign]
+        source = on.connect()
+        fetching = source.fetch([ref])
+        assert fetching is not None
+        [item] = [one async for one in fetching]
+        await source.close()
+
+    assert isinstance(item, Upsert)
+    assert item.entity.source_id == "1"
+
+
+async def test_pull_requests_are_read_where_issues_are_switched_off() -> None:
+    async with hello(6) as (on, account):
+        issue = account.issues[1].ref
+        account.has_issues = False
+        found = await on.first_read()
+        source = on.connect()
+        listing, fetching = source.ids(), source.fetch([issue, account.issues[3].ref])
+        assert listing is not None
+        assert fetching is not None
+        ids = [one async for one in listing]
+        fetched = [one async for one in fetching]
+        await source.close()
+
+    pulls = {"GitHubRepositoryEntity", "GitHubPullRequestEntity"}
+    assert {one.type for one in found.entities.values()} == pulls
+    assert {one.ref.type for one in ids if isinstance(one, Seen)} == pulls
+    assert fetched[0] == Delete(issue)
+    assert isinstance(fetched[1], Upsert)
+
+
+async def test_a_list_that_is_switched_off_deletes_nothing_and_says_why() -> None:
+    async with hello() as (on, account):
+        answer = account.answer
+        off = {"message": "Issues are disabled for this repo"}
+
+        def gone(request: httpx.Request) -> httpx.Response:
+            is_list = request.url.path.endswith("/issues")
+            return httpx.Response(410, json=off) if is_list else answer(request)
+
+        account.answer = gone  # type: ignore[method-assign]
+        source = on.connect()
+        for listing in (source.read(None), source.ids()):
+            assert listing is not None
+            with pytest.raises(ConfigError, match=r"disabled for this repo.*settings"):
+                _ = [one async for one in listing]
+        await source.close()
 
 
 async def test_an_issue_of_another_shape_fails_alone() -> None:

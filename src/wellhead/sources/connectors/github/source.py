@@ -45,6 +45,7 @@ from wellhead.sources.http import (
     Call,
     DeniedError,
     GoneError,
+    Page,
     by_link_header,
     document,
     pages,
@@ -62,6 +63,19 @@ COMMENT_BYTES = 500
 def _seconds_if_busy(answer: Answer) -> float | None:
     """The second limit, on bursts, often comes without a word in the headers."""
     return BUSY_SECONDS if b"secondary rate limit" in answer.body.lower() else None
+
+
+async def _next(listing: pages) -> Page | None:
+    """Return the next page; without the list itself nothing is known of what is in it.
+
+    Where issues alone are switched off, GitHub still lists pull requests.
+    """
+    try:
+        return await anext(listing, None)
+    except GoneError as error:
+        raise ConfigError(
+            f"{error}. Switch issues on in the repository's settings"
+        ) from error
 
 
 class GitHubConfig(Config):
@@ -142,9 +156,8 @@ class GitHubSource(ApiSource):
         yield Upsert(repository)
         latest, etag, count = str(place.get("latest") or EPOCH), None, 0
         seen: set[tuple[int, str]] = set()
-        async for page in issues_of(
-            self.http, self._place, since=since, etag=place.get("etag")
-        ):
+        listing = issues_of(self.http, self._place, since=since, etag=place.get("etag"))
+        while (page := await _next(listing)) is not None:
             count += 1
             etag = page.answer.headers.get("etag") or place.get("etag")
             for issue in page.records:
@@ -176,7 +189,7 @@ class GitHubSource(ApiSource):
                 is_it = ref.source_id == repository.source_id
                 yield Upsert(repository) if is_it else Delete(ref)
                 continue
-            issue = await self._issue(ref)
+            issue = await self._issue(ref, repository.name)
             is_there = issue is not None and self._is_wanted(issue)
             yield self._item(issue, repository) if issue and is_there else Delete(ref)
 
@@ -184,7 +197,8 @@ class GitHubSource(ApiSource):
         yield ScopeStart()
         repository = await self._repository()
         yield Seen(Ref(REPOSITORY, repository.source_id))
-        async for page in issues_of(self.http, self._place, since=EPOCH, etag=None):
+        listing = issues_of(self.http, self._place, since=EPOCH, etag=None)
+        while (page := await _next(listing)) is not None:
             for issue in page.records:
                 if self._is_wanted(issue):
                     yield Seen(Ref(kind_of(issue), str(issue["number"])))
@@ -208,7 +222,7 @@ class GitHubSource(ApiSource):
         except DeniedError as error:
             raise CredentialsError(str(error)) from error
 
-    async def _issue(self, ref: Ref) -> dict[str, Any] | None:
+    async def _issue(self, ref: Ref, repository: str) -> dict[str, Any] | None:
         try:
             found: dict[str, Any] = await self.http.get_json(
                 path("repos", *self._place, "issues", ref.source_id)
@@ -218,7 +232,8 @@ class GitHubSource(ApiSource):
         # a transferred one is answered by its new repository; a number may be both
         is_it = str(found.get("number")) == ref.source_id and kind_of(found) == ref.type
         home = str(found.get("repository_url") or "").lower()
-        is_at_home = home.endswith(f"/repos/{self.config.repo_name.lower()}")
+        # by its present name, which need not be the one that was configured
+        is_at_home = home.endswith(f"/repos/{repository.lower()}")
         return found if is_it and is_at_home else None
 
     def _is_wanted(self, issue: dict[str, Any]) -> bool:
