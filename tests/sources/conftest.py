@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,11 +11,12 @@ from sqlalchemy import insert
 from tests.bench import Bench, bench
 from tests.servers.file_servers import sftp, webdav
 from tests.servers.object_stores import azure_blob, gcs, s3
+from tests.servers.web_servers import nginx
 
 from wellhead.sources.registry import Registry
 from wellhead.store.schema import credential
 
-__all__ = ["azure_blob", "bench", "gcs", "s3", "sftp", "webdav"]
+__all__ = ["azure_blob", "bench", "gcs", "nginx", "s3", "sftp", "webdav"]
 
 Connect = Callable[[str, dict[str, Any], dict[str, Any]], Awaitable[Bench]]
 
@@ -27,6 +29,8 @@ def connect(bench: Bench) -> Connect:
         short_name: str, config: dict[str, Any], secrets: dict[str, Any]
     ) -> Bench:
         object.__setattr__(bench.parts, "sources", Registry.load(include_demo=False))
+        limits = replace(bench.parts.limits, private_sources=True)
+        object.__setattr__(bench.parts, "limits", limits)
         await bench.execute(
             "UPDATE source_connection SET short_name = :s, config = CAST(:c AS jsonb)",
             s=short_name,

@@ -178,6 +178,11 @@ class Settings(BaseSettings):
         default=500 * 1024 * 1024,
         description="No new batches are written below this much free disk.",
     )
+    sources_allow_private: bool = Field(
+        default=False,
+        description="Web sites and feeds may be at addresses that are not on the "
+        "internet.",
+    )
     webhooks_allow_private: bool = Field(
         default=False,
         description="Webhooks may call addresses that are not on the internet.",

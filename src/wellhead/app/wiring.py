@@ -82,6 +82,7 @@ async def open_parts(
                 max_file_bytes=settings.max_file_bytes,
                 min_free_bytes=settings.min_free_bytes,
                 data_dir=settings.data_dir,
+                private_sources=settings.sources_allow_private,
                 agentic_seconds=settings.llm_seconds,
             ),
             live=LiveDesk(seconds=settings.federated_seconds),

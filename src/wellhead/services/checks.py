@@ -37,7 +37,11 @@ class UpstreamBusyError(RequestError):
 
 
 async def check_source(
-    source: Source, method: AuthMethod, *, within_seconds: float = CHECK_SECONDS
+    source: Source,
+    method: AuthMethod,
+    *,
+    within_seconds: float = CHECK_SECONDS,
+    allow_private: bool = False,
 ) -> None:
     """Let the source prove that a job could start, and close it.
 
@@ -45,7 +49,11 @@ async def check_source(
     """
     short_name = source.info.short_name
     # whoever asks is there and waiting: a rate limit is told, not waited for
-    source.surroundings = replace(source.surroundings, longest_wait_seconds=0.0)
+    source.surroundings = replace(
+        source.surroundings,
+        longest_wait_seconds=0.0,
+        allow_private=allow_private,
+    )
     try:
         async with asyncio.timeout(within_seconds):
             await source.check()

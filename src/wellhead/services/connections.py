@@ -99,7 +99,11 @@ async def create_connection(
         proof = await _ask(parts, organization_id, connection_id, new)
     else:
         credentials = valid_credentials(source.credentials_model, secrets)
-        await check_source(source(config, credentials), method)
+        await check_source(
+            source(config, credentials),
+            method,
+            allow_private=parts.limits.private_sources,
+        )
         # none where none is needed: a lost key then stops no such source
         proof = _Proof(parts.cipher.encrypt(secrets) if secrets else None)
     async with parts.db.begin() as connection:

@@ -25,6 +25,8 @@ class Limits:
     min_free_bytes: int = 500 * 1024 * 1024
     data_dir: Path | None = None
     """Where free disk is measured; None where the index is not on a local disk."""
+    private_sources: bool = False
+    """Whether sources of the open web may ask addresses that are not on it."""
     agentic_seconds: float = 120
     """How long a search that a language model leads may take."""
 

@@ -22,6 +22,7 @@ BUILT_IN: tuple[str, ...] = (
     "azure_blob:AzureBlobSource",
     "webdav.source:WebDAVSource",
     "sftp.source:SFTPSource",
+    "web.source:WebSource",
     "timed:TimedSource",
     "stub:StubSource",
     "incremental_stub:IncrementalStubSource",

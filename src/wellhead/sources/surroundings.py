@@ -66,6 +66,8 @@ class Surroundings:
     longest_wait_seconds: float = 3600.0
     """A longer wait is raised instead; with 0 every one is."""
     timeouts: Timeouts = field(default_factory=Timeouts)
+    allow_private: bool = False
+    """Whether sources of the open web may ask addresses that are not on it."""
     transport: httpx.AsyncBaseTransport | None = None
     """Instead of the network, for tests."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep

@@ -87,3 +87,12 @@ async def test_a_source_that_never_answers_is_given_up() -> None:
 
     assert raised.value.status == 502
     assert source.is_closed
+
+
+async def test_a_source_is_told_what_the_operator_allows() -> None:
+    source = raising(ConfigError("no such folder"))
+
+    with pytest.raises(RequestError):
+        await check_source(source, AuthMethod.DIRECT, allow_private=True)
+
+    assert source.surroundings.allow_private

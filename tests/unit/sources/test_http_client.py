@@ -471,3 +471,14 @@ def test_a_path_keeps_its_segments_apart() -> None:
 def test_a_base_that_is_no_address_is_a_wrong_configuration(url: str) -> None:
     with pytest.raises(ConfigError, match="no address"):
         ApiClient(Api(name="Acme", base_url=url))
+
+
+async def test_a_body_may_be_left_where_it_is_and_a_redirect_be_an_answer() -> None:
+    async def status(response: httpx.Response, what: str) -> tuple[int, str, bool]:
+        return response.status_code, what, response.is_stream_consumed
+
+    away = httpx.Response(302, headers={"location": "https://other.example/"})
+    async with scene(in_turn(httpx.Response(500), away)) as on:
+        call = Call(url="/file", follows_redirects=False)
+        assert await on.client.take(call, status) == (302, "GET /v1/file", False)
+    assert len(on.asked) == 2

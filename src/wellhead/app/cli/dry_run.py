@@ -19,6 +19,7 @@ from wellhead.domain.files import DOCUMENT_SUFFIXES, readable_suffix
 from wellhead.domain.items import Failure, Shown
 from wellhead.sources.base import Source
 from wellhead.sources.registry import Registry
+from wellhead.sources.surroundings import Surroundings
 
 CHUNK_CHARACTERS = 520
 """Passages end at good places, so they are shorter than the model could read."""
@@ -32,7 +33,9 @@ def count(target: Target, data_dir: Path | None) -> dict[str, Any]:
     registry = Registry.load(include_demo=settings.enable_demo_sources)
     try:
         source = registry.get(target.short_name).create(
-            target.config, target.credentials
+            target.config,
+            target.credentials,
+            Surroundings(allow_private=settings.sources_allow_private),
         )
         found = asyncio.run(_count(source))
     except ValidationError as error:

@@ -45,6 +45,8 @@ class Call:
     """Sent as JSON, if there is one."""
     holds_cursor: bool = False
     """Then 410 means that the cursor is no longer accepted."""
+    follows_redirects: bool = True
+    """Else a redirect is an answer like any other."""
 
     def with_query(self, **more: str | int | bool | None) -> "Call":
         return replace(self, query={**self.query, **more})

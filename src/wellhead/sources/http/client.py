@@ -78,6 +78,14 @@ class ApiClient:
 
         return await _persist(ask)
 
+    async def take(self, call: Call, take: Take[_Got]) -> _Got:
+        """Return what `take` makes of the answer; it need not read the body."""
+
+        async def ask() -> _Got:
+            return await self._ask(call, take)
+
+        return await _persist(ask)
+
     async def download(self, call: Call, *, most_bytes: int) -> Path:
         """Return a file with the body; it is removed when its path is let go of."""
 

@@ -60,7 +60,8 @@ class Exchange:
         for _ in range(MOST_REDIRECTS + 1):
             request = self._request(call, method, url, token)
             async with self._response(request) as response:
-                if response.status_code not in _REDIRECTS:
+                is_elsewhere = response.status_code in _REDIRECTS
+                if not (is_elsewhere and call.follows_redirects):
                     secrets = _secrets(token, request.headers.get("authorization"))
                     await self._judge(call, response, what, secrets)
                     return await take(response, what)
