@@ -23,6 +23,7 @@ BUILT_IN: tuple[str, ...] = (
     "webdav.source:WebDAVSource",
     "sftp.source:SFTPSource",
     "web.source:WebSource",
+    "rss.source:RSSSource",
     "timed:TimedSource",
     "stub:StubSource",
     "incremental_stub:IncrementalStubSource",
