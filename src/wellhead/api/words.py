@@ -163,7 +163,8 @@ SOURCES: dict[str, Word] = {
     "is_incremental": "Whether later jobs read only what has changed.",
     "deletes_found": (
         "When it is seen that something is gone: in each job, by a daily comparison, "
-        "or, where searches ask the source itself, at once.",
+        "or, where searches ask the source itself, at once; never where it only shows "
+        "what is new.",
         "each job",
     ),
     "tested": ("On what its tests run.", "real server"),

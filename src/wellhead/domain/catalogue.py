@@ -21,5 +21,7 @@ class DeletesFound(StrEnum):
     EACH_JOB = "each job"
     DAILY = "daily"
     """By comparing ids; jobs in between learn what is new and changed."""
+    NEVER = "never"
+    """It shows what is new only, and what it showed before is kept."""
     AT_ONCE = "at once"
     """Nothing of it is stored: each search asks the source."""

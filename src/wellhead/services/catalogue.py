@@ -64,6 +64,8 @@ def _oauth_type(info: SourceInfo) -> OAuthType | None:
 def _deletes_found(source: type[Source]) -> DeletesFound:
     if source.is_federated:
         return DeletesFound.AT_ONCE
+    if source.info.is_window:
+        return DeletesFound.NEVER
     is_told = source.info.yields_deletes or not source.info.is_incremental
     return DeletesFound.EACH_JOB if is_told else DeletesFound.DAILY
 

@@ -52,6 +52,8 @@ class SourceInfo:
     """Reads from a cursor; every job with one is incremental unless forced."""
     yields_deletes: bool = False
     """Incremental reads tell of deletes, so no ids-only reconcile is needed."""
+    is_window: bool = False
+    """Shows what is new only: what it does not show any more is kept."""
     tells_access: bool = False
     """Says of its entities who may see them, at least where its config asks for it."""
     tested: Tested = Tested.COMMUNITY

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Entity
 from wellhead.domain.errors import (
     ConfigError,
@@ -78,9 +79,11 @@ class RSSSource(Source):
         entity_types=(ENTRY,),
         needs_trust=True,
         labels=("Web",),
+        tested=Tested.REAL_SERVER,
         supports_continuous=True,
         is_incremental=True,
         yields_deletes=True,
+        is_window=True,
         rate_limit=RateLimit(requests=300, seconds=60, level=RateLimitLevel.CONNECTION),
     )
     config_model = RSSConfig

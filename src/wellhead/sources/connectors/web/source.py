@@ -5,6 +5,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.errors import ConfigError
 from wellhead.domain.items import Item, Ref
 from wellhead.sources.base import NoConfig, Source, SourceInfo
@@ -24,6 +25,7 @@ class WebSource(Source):
         entity_types=(PAGE, FILE),
         needs_trust=True,
         labels=("Web",),
+        tested=Tested.REAL_SERVER,
         supports_continuous=True,
         is_incremental=True,
         yields_deletes=True,
