@@ -26,10 +26,10 @@ from wellhead.sync import commit, intake, pipeline, sweep
 from wellhead.worker import lease, run_job
 from wellhead.worker.run_job import Desk
 
-SECONDS = float(os.environ.get("WELLHEAD_MODEL_SECONDS", "60"))  # noqa: TID251
+SECONDS = float(os.environ.get("WELLHEAD_MODEL_SECONDS", "40"))  # noqa: TID251
 SOAK_SECONDS = float(os.environ.get("WELLHEAD_SOAK_SECONDS", "3600"))  # noqa: TID251
 SEED = os.environ.get("WELLHEAD_MODEL_SEED")  # noqa: TID251
-FEWEST = 50
+FEWEST = 35
 LONGEST_SECONDS = 120
 
 

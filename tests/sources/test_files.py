@@ -223,6 +223,7 @@ async def test_a_file_is_on_disk_only_while_its_path_is_held(
     assert not folder.exists()
 
 
+@pytest.mark.soak
 async def test_many_files_are_listed_with_little_memory(
     store: Store, source: Make, tell: Any
 ) -> None:
