@@ -22,6 +22,7 @@ from wellhead.domain.errors import (
     CursorInvalidError,
     RetryableError,
 )
+from wellhead.domain.oauth import GivenToken
 from wellhead.sources.http import (
     Api,
     ApiClient,
@@ -302,6 +303,13 @@ async def test_a_refused_token_is_renewed_once_for_all_who_used_it() -> None:
         await asyncio.gather(*(on.client.get_json(f"/{n}") for n in range(5)))
 
     assert tokens.renewed == 1
+
+
+async def test_a_token_that_cannot_be_renewed_is_refused_in_the_vendors_words() -> None:
+    answer = httpx.Response(401, json={"message": "no such integration"})
+    async with scene(lambda _: answer, client={"tokens": GivenToken(SECRET)}) as on:
+        with pytest.raises(CredentialsError, match=r"expired.*no such integration"):
+            await on.client.get_json("/things")
 
 
 async def test_a_new_token_that_is_refused_too_is_not_renewed_again() -> None:

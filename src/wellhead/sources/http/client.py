@@ -128,16 +128,22 @@ class ApiClient:
                     raise
                 await self._wait(error, waits)
                 waits += 1
-            except CredentialsError:
-                fresh = None if has_renewed else await self._fresh(token)
+            except CredentialsError as refused:
+                fresh = None if has_renewed else await self._fresh(token, refused)
                 if fresh is None:
                     raise
                 token, has_renewed = fresh, True
 
-    async def _fresh(self, token: str | None) -> str | None:
+    async def _fresh(self, token: str | None, refused: CredentialsError) -> str | None:
         if token is None or self._renewal is None:
             return None
-        return await self._renewal.instead_of(token)
+        try:
+            return await self._renewal.instead_of(token)
+        except CredentialsError as ended:
+            # the vendor's words tell a mistyped token from one that has ended
+            raise CredentialsError(
+                f"{ended}: {refused}", category=ended.category
+            ) from None
 
     async def _turn(self) -> None:
         """Wait until the limit that all share has room for one more request."""

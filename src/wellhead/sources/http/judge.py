@@ -18,7 +18,7 @@ from wellhead.domain.errors import (
 from wellhead.sources.http.api import Answer, Api
 from wellhead.sources.http.errors import DeniedError, GoneError, RefusedError
 
-BUSY = frozenset({403, 429, 503})
+BUSY = frozenset({403, 429, 503, 529})
 PASSING = frozenset({408, 425, 500, 502, 503, 504})
 DEFAULT_WAIT_SECONDS = 60.0
 """When the vendor says that it is busy, but not for how long."""
