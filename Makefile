@@ -68,8 +68,16 @@ setup-dev: .venv/.dev
 	  touch $@ || echo "npm failed: tests of the TypeScript client will be skipped" >&2; \
 	fi
 
+# What Notion publishes of its API, without the program that it comes with.
+NOTION := notion-mcp-server
+.venv-clients/package/scripts/notion-openapi.json: .venv-clients/.npm
+	@npm pack --silent --pack-destination .venv-clients @notionhq/$(NOTION)@2.5.2 && \
+	  tar -xzmf .venv-clients/notionhq-$(NOTION)-2.5.2.tgz -C .venv-clients \
+	    package/scripts/notion-openapi.json || \
+	  echo "npm failed: requests to Notion will not be compared with its API" >&2
+
 .PHONY: clients
-clients: .venv-clients/.npm
+clients: .venv-clients/.npm .venv-clients/package/scripts/notion-openapi.json
 
 # Servers that sources are tested on: apart, for they want other versions of libraries.
 .venv-servers/.python: .venv/.made tests/servers/requirements.lock

@@ -1,9 +1,11 @@
 """Every source of an API keeps to the rules, whatever its vendor and the network do."""
 
 from tests.vendors.github import Account
+from tests.vendors.notion import Workspace
 
 from wellhead.sources.testing import vendor_suite
 
-VENDORS = (Account,)
+VENDORS = (Account, Workspace)
 
 test_github_conforms = vendor_suite(Account)
+test_notion_conforms = vendor_suite(Workspace)

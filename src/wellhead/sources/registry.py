@@ -14,6 +14,7 @@ BUILT_IN: tuple[str, ...] = (
     "file_system.source:FileSystemSource",
     "git.source:GitSource",
     "github.source:GitHubSource",
+    "notion.source:NotionSource",
     "postgresql.source:PostgreSQLSource",
     "postgresql.search:PostgreSQLSearchSource",
     "sqlite.source:SQLiteSource",

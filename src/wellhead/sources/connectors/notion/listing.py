@@ -1,0 +1,159 @@
+"""Notion's lists: its search, the rows of its databases, and what they leave out.
+
+A query ends after 10,000 results and says so. Rows are then asked for from the last
+date on; a search cannot be narrowed, and is read from its other end as well.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from wellhead.sources.http import (
+    Answer,
+    ApiClient,
+    Call,
+    Page,
+    Paging,
+    RefusedError,
+    field,
+    pages,
+    path,
+)
+
+PAGE = 100
+PAGES = "page"
+DATA_SOURCES = "data_source"
+NEWEST_FIRST = "descending"
+OLDEST_FIRST = "ascending"
+_BAD_REQUEST = 400
+_status = field("request_status.type")
+
+
+class Listing(AsyncIterator[Page]):
+    """Pages from a cursor on; from the beginning if Notion knows the cursor no more."""
+
+    def __init__(self, begin: Callable[[str | None], pages], start: str | None) -> None:
+        self._begin = begin
+        self._start = start
+        self._pages = begin(start)
+
+    async def __anext__(self) -> Page:
+        try:
+            page = await anext(self._pages)
+        except RefusedError as error:
+            # there is no other word for an old cursor
+            if self._start is None or error.status != _BAD_REQUEST:
+                raise
+            self._pages = self._begin(None)
+            page = await anext(self._pages)
+        self._start = None
+        return page
+
+
+def search(
+    client: ApiClient,
+    *,
+    kind: str | None = None,
+    direction: str = NEWEST_FIRST,
+    start: str | None = None,
+    size: int = PAGE,
+) -> Listing:
+    """List what is shared with the integration by the time of its last change."""
+    body: dict[str, Any] = {
+        "sort": {"timestamp": "last_edited_time", "direction": direction},
+        "page_size": size,
+    }
+    if kind is not None:
+        body["filter"] = {"property": "object", "value": kind}
+    call = Call(url="/search", method="POST", body=body)
+    paging = Paging(ask=_ask, following=_following)
+    return Listing(
+        lambda token: pages(client, call, paging, records="results", start=token), start
+    )
+
+
+def rows(client: ApiClient, data_source: str, *, start: str | None = None) -> Listing:
+    """List the rows of a data source, the oldest first."""
+    call = Call(
+        url=path("data_sources", data_source, "query"),
+        method="POST",
+        body={
+            "sorts": [{"timestamp": "created_time", "direction": "ascending"}],
+            "page_size": PAGE,
+        },
+    )
+    paging = Paging(ask=_ask_since, following=_following_since)
+    return Listing(
+        lambda token: pages(client, call, paging, records="results", start=token), start
+    )
+
+
+def is_cut(page: Page) -> bool:
+    """Tell whether the list this page is of ends early; any of its pages may say so."""
+    return bool(_status(page.body) == "incomplete")
+
+
+def is_lost(page: Page) -> bool:
+    """Tell whether rows end here though there are more, all of one minute."""
+    return page.next is None and (is_cut(page) or _Window.of(page.token).is_cut)
+
+
+def moment_of(answer: Answer) -> datetime | None:
+    """Return the time of an answer by Notion's own clock."""
+    try:
+        found = parsedate_to_datetime(answer.headers.get("date", ""))
+    except ValueError:
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _ask(call: Call, token: str | None) -> Call:
+    return replace(call, body={**call.body, "start_cursor": token}) if token else call
+
+
+def _following(page: Page) -> str | None:
+    more = page.body.get("next_cursor") if page.body.get("has_more") else None
+    return str(more) if more else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """Where a reading of rows is: its token, as text."""
+
+    since: str = ""
+    cursor: str = ""
+    is_cut: bool = False
+
+    @classmethod
+    def of(cls, token: str | None) -> "_Window":
+        since, _, rest = (token or "").partition("|")
+        cursor, _, cut = rest.partition("|")
+        return cls(since, cursor, bool(cut))
+
+    def __str__(self) -> str:
+        return "|".join((self.since, self.cursor, "cut" if self.is_cut else ""))
+
+
+def _ask_since(call: Call, token: str | None) -> Call:
+    window = _Window.of(token)
+    if window.since:
+        created = {"on_or_after": window.since}
+        only = {"timestamp": "created_time", "created_time": created}
+        call = replace(call, body={**call.body, "filter": only})
+    return _ask(call, window.cursor or None)
+
+
+def _following_since(page: Page) -> str | None:
+    """Go on by cursor, and where the query is cut by the date of the last row."""
+    window = _Window.of(page.token)
+    was_cut = window.is_cut or is_cut(page)
+    cursor = _following(page)
+    if cursor is not None:
+        return str(_Window(window.since, cursor, was_cut))
+    if not was_cut or not page.records:
+        return None
+    last = field("created_time")(page.records[-1])
+    is_later = isinstance(last, str) and last > window.since
+    return str(_Window(last)) if is_later else None
