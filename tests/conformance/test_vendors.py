@@ -2,10 +2,12 @@
 
 from tests.vendors.github import Account
 from tests.vendors.notion import Workspace
+from tests.vendors.stripe import Stripe
 
 from wellhead.sources.testing import vendor_suite
 
-VENDORS = (Account, Workspace)
+VENDORS = (Account, Workspace, Stripe)
 
 test_github_conforms = vendor_suite(Account)
 test_notion_conforms = vendor_suite(Workspace)
+test_stripe_conforms = vendor_suite(Stripe)

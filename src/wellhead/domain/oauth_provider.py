@@ -52,12 +52,17 @@ class OAuthProvider:
         )
 
 
+def is_host_label(text: str) -> bool:
+    """Tell whether this is one part of a host name, and cannot turn it to another."""
+    return _HOST_LABEL.fullmatch(text) is not None
+
+
 def _filled(url: str, config: Mapping[str, Any]) -> str:
     def value(found: re.Match[str]) -> str:
         name = found.group(1)
         label = str(config.get(name) or "")
         # anything else could turn the URL to another host, which then gets the secret
-        if _HOST_LABEL.fullmatch(label) is None:
+        if not is_host_label(label):
             raise ConfigError(
                 f"config.{name} must be one part of a host name, such as 'acme': "
                 "letters, digits and hyphens"

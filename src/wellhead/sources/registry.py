@@ -1,4 +1,4 @@
-"""Which sources exist: the built-in ones and those of installed packages."""
+"""Which sources exist: built in, shipped as definitions, and of installed packages."""
 
 import importlib
 import logging
@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 
 from wellhead.domain.errors import NotFoundError
 from wellhead.sources.base import Source, SourceInfo
+from wellhead.sources.declared.shipped import shipped
 
 ENTRY_POINT_GROUP = "wellhead.sources"
 CONNECTORS = "wellhead.sources.connectors"
@@ -49,7 +50,8 @@ class Registry:
         A package that cannot be imported is left out with a warning, and none can
         take the short name of a built-in source.
         """
-        found = {one.info.short_name: one for one in map(_built_in, BUILT_IN)}
+        ours: list[type[Source]] = [*map(_built_in, BUILT_IN), *shipped()]
+        found = {one.info.short_name: one for one in ours}
         for one in _installed():
             if found.setdefault(one.info.short_name, one) is not one:
                 log.warning(

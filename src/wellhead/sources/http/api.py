@@ -95,10 +95,12 @@ class Api:
     headers: Mapping[str, str] = field(default_factory=dict)
     auth: Auth = bearer
     seconds_if_busy: Callable[[Answer], float | None] = lambda _: None
-    """Whether a 403 means "too fast" where the headers do not say so."""
+    """Whether a 400 or 403 means "too fast" where the headers do not say so."""
     largest_answer: int = 32 * MEGABYTE
     at_once: int = 8
     """Requests under way at the same time."""
+    leaves_home: bool = True
+    """Whether an answer may lead to other hosts; they are never sent the token."""
 
 
 def path(*segments: str | int) -> str:

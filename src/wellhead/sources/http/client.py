@@ -97,6 +97,10 @@ class ApiClient:
 
         return await _persist(ask)
 
+    async def token(self) -> str | None:
+        """Return what requests are sent with now, None if with nothing."""
+        return None if self._renewal is None else await self._renewal.current() or None
+
     async def close(self) -> None:
         """Close connections; a transport that was lent stays open."""
         if self._around.transport is None:
@@ -115,7 +119,7 @@ class ApiClient:
         self, call: Call, take: Take[_Got], *, within: float | None = None
     ) -> _Got:
         """Ask until the vendor is not busy and the token is not an old one."""
-        token = None if self._renewal is None else await self._renewal.current() or None
+        token = await self.token()
         waits, has_renewed = 0, False
         seconds = self._around.timeouts.answer if within is None else within
         while True:

@@ -48,7 +48,7 @@ class Exchange:
         except httpx.TimeoutException:
             said = f"was silent for too long at {what}"
         except (httpx.TransportError, httpx.DecodingError, OSError) as error:
-            reason = _masked(str(error), _secrets(token)) or type(error).__name__
+            reason = masked(str(error), secrets_in(token)) or type(error).__name__
             said = f"could not be asked for {what}: {reason}"
         # not chained: those errors hold the request, and with it the token
         raise RetryableError(f"{self._api.name} {said}") from None
@@ -58,11 +58,12 @@ class Exchange:
     ) -> _Got:
         method, what = call.method, f"{call.method} {self._shown(url)}"
         for _ in range(MOST_REDIRECTS + 1):
+            self._refuse_abroad(url, what)
             request = self._request(call, method, url, token)
             async with self._response(request) as response:
                 is_elsewhere = response.status_code in _REDIRECTS
                 if not (is_elsewhere and call.follows_redirects):
-                    secrets = _secrets(token, request.headers.get("authorization"))
+                    secrets = secrets_in(token, request.headers.get("authorization"))
                     await self._judge(call, response, what, secrets)
                     return await take(response, what)
                 target = response.headers.get("location", "")
@@ -73,6 +74,14 @@ class Exchange:
             f"{self._api.name} redirected {what} more than {MOST_REDIRECTS} times",
             status=310,
         )
+
+    def _refuse_abroad(self, url: httpx.URL, what: str) -> None:
+        if not self._api.leaves_home and _origin(url) != _origin(self._base):
+            raise RefusedError(
+                f"{self._api.name} leads from {what} to {url.host or 'nowhere'}: only"
+                f" {self._base.host} is asked",
+                status=310,
+            )
 
     def _request(
         self, call: Call, method: str, url: httpx.URL, token: str | None
@@ -127,7 +136,7 @@ class Exchange:
         with suppress(httpx.TransportError, httpx.DecodingError, TooLargeError):
             body = await bodies.read(response, most_bytes=MOST_ERROR_BYTES, what=what)
         # any bytes become text this way, and bytes again
-        text = _masked(body.decode("latin-1"), secrets)
+        text = masked(body.decode("latin-1"), secrets)
         error = trouble(
             self._api,
             Answer(
@@ -185,13 +194,13 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-def _secrets(*given: str | None) -> list[str]:
+def secrets_in(*given: str | None) -> list[str]:
     """Return these and what is coded in them, the longest first."""
     words = [word for one in given if one for word in (one, *one.split())]
     return sorted({word for word in words if len(word) > 6}, key=len, reverse=True)
 
 
-def _masked(text: str, secrets: list[str]) -> str:
+def masked(text: str, secrets: list[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, MASK)
     return text

@@ -35,8 +35,8 @@ def trouble(api: Api, answer: Answer) -> SyncError | None:
     status = answer.status
     if status < 400:
         return None
-    said = f"{api.name} answered {status} to {answer.request}{_reason(answer)}"
-    after = _wait(api, answer) if status in BUSY else None
+    said = f"{api.name} answered {status} to {answer.request}{reason_of(answer)}"
+    after = _wait(api, answer)
     if after is not None:
         return RetryableError(said, after=after)
     if status in PASSING or status >= 500:
@@ -56,6 +56,10 @@ def _refusal(status: int, said: str) -> EntityError:
 
 def _wait(api: Api, answer: Answer) -> float | None:
     """Return for how long the vendor wants no more requests, None if it did not say."""
+    if answer.status == 400:
+        return api.seconds_if_busy(answer)  # its headers say nothing of that
+    if answer.status not in BUSY:
+        return None
     asked = retry_after(answer.headers)
     if asked is not None:
         return asked
@@ -111,7 +115,7 @@ def _date(value: str) -> datetime | None:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _reason(answer: Answer) -> str:
+def reason_of(answer: Answer) -> str:
     """Return the vendor's own words, if it has a few."""
     try:
         said = next(_reasons(answer.json), "")

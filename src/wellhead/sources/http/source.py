@@ -13,7 +13,9 @@ from wellhead.sources.http.tokens import StaticToken
 class ApiSource(Source):
     """Has a client of its API, which is closed with the source."""
 
-    api: ClassVar[Api]
+    api: Api
+    """Of the class, or set when it is made if the config tells where the API is."""
+    client: ClassVar[type[ApiClient]] = ApiClient
 
     def token(self) -> str | None:
         """Return the key in the credentials, None to use what OAuth gave."""
@@ -23,7 +25,7 @@ class ApiSource(Source):
     @cached_property
     def http(self) -> ApiClient:
         limit, token = self.info.rate_limit, self.token()
-        return ApiClient(
+        return self.client(
             self.api,
             tokens=self.tokens if token is None else StaticToken(token),
             limiter=None if limit is None else LocalLimiter(limit),
