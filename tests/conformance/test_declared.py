@@ -28,7 +28,7 @@ class DeclaredTracker(Tracker):
         return answer
 
     def _write(self, ident: str) -> Ref:
-        self.now += timedelta(seconds=59)  # the overlap is a minute
+        self.now += timedelta(seconds=119)  # the overlap is as long
         return super()._write(ident)
 
 
@@ -41,8 +41,7 @@ def test_the_document_explains_every_key() -> None:
     told = set(re.findall(r"`(\w+)`", DOCUMENT.read_text("utf-8")))
 
     assert len(keys) > 50
-    assert keys - told == {"in_body"}  # told with its value
-    assert "`in_body: true`" in DOCUMENT.read_text("utf-8")
+    assert keys <= told
 
 
 def test_every_value_that_can_be_chosen_is_told() -> None:

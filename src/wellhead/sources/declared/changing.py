@@ -1,6 +1,7 @@
 """Reading what changed since a cursor, what is gone, and single records."""
 
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -48,8 +49,10 @@ class Changing:
                 yield self.progress.checkpoint()
         if self.stream.removed is not None:
             after = since - timedelta(seconds=changes.overlap)
-            async for item in self._removed(self.stream.removed, values, after):
-                yield item
+            removed = self._removed(self.stream.removed, values, after)
+            async with aclosing(removed) as items:
+                async for item in items:
+                    yield item
 
     async def _changed(
         self, changes: Changes, entry: Any, asked: set[Ref]

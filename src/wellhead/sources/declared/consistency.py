@@ -227,8 +227,6 @@ def _paging(where: Where, request: Listing) -> Iterator[Finding]:
         yield (*where, "pages"), "'graphql' goes with 'pages: {by: graphql}'"
     if pages.by == "graphql" and not request.records.endswith(".nodes"):
         yield (*where, "records"), "with 'graphql' it ends with '.nodes'"
-    if pages.in_body and request.body is None:
-        yield (*where, "pages", "in_body"), "the request has no body"
 
 
 def _texts(where: Where, value: Any) -> list[tuple[Where, str]]:

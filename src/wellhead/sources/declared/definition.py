@@ -160,8 +160,6 @@ class Pages(Piece):
     """A flag in the answer: false means that this is the last page."""
     done: Path | None = None
     """The other way round: true means that."""
-    in_body: bool = False
-    """Send it in the body."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> "Pages":
@@ -193,7 +191,7 @@ class Changes(Listing):
     """What changed since `{since}`; asked for instead of everything."""
 
     format: Literal["iso", "unix", "unix_ms"] = "iso"
-    overlap: int = Field(default=60, ge=0)
+    overlap: int = Field(default=120, ge=0)
     """So many seconds are read again, because lists lag behind."""
     kept_days: int | None = Field(default=None, ge=1)
     """An older cursor is useless: everything is read again."""
@@ -256,24 +254,30 @@ class Stream(Piece):
 
 
 class Defaults(Piece):
-    """What holds for all listings that do not say otherwise."""
+    """What holds for all lists that do not say otherwise."""
 
+    path: UrlPath | None = None
     records: Path | None = None
     pages: Pages | None = None
 
 
-_LISTINGS = ("list", "ids", "changes", "removed")
+_DERIVED = ("ids", "changes", "removed")
 
 
 def _filled_in(stream: Any, defaults: dict[str, Any]) -> Any:
-    if not isinstance(stream, dict):
+    """Give a list the defaults, and to the other requests what the list says."""
+    listing = stream.get("list") if isinstance(stream, dict) else None
+    if not isinstance(listing, dict):
         return stream
-    return {
-        name: {**defaults, **one}
-        if name in _LISTINGS and isinstance(one, dict)
-        else one
-        for name, one in stream.items()
+    whole = {**defaults, **listing}
+    # another path has other parameters, but mostly answers in the same way
+    way = {key: whole[key] for key in ("records", "pages") if key in whole}
+    derived = {
+        name: {**(way if "path" in stream[name] else whole), **stream[name]}
+        for name in _DERIVED
+        if isinstance(stream.get(name), dict)
     }
+    return {**stream, "list": whole, **derived}
 
 
 class Definition(Piece):
@@ -299,13 +303,14 @@ class Definition(Piece):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, given: Any) -> Any:
-        """Give listings the defaults before anything is judged."""
-        defaults = given.get("defaults") if isinstance(given, dict) else None
+        """Fill in what need not be repeated, before anything is judged."""
         streams = given.get("streams") if isinstance(given, dict) else None
-        if isinstance(defaults, dict) and isinstance(streams, dict):
-            filled = {name: _filled_in(one, defaults) for name, one in streams.items()}
-            return {**given, "streams": filled}
-        return given
+        if not isinstance(streams, dict):
+            return given
+        found = given.get("defaults")
+        defaults = found if isinstance(found, dict) else {}
+        filled = {name: _filled_in(one, defaults) for name, one in streams.items()}
+        return {**given, "streams": filled}
 
     @property
     def is_incremental(self) -> bool:

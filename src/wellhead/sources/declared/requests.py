@@ -135,7 +135,7 @@ def listing(
 
 def _paging(asked: Listing) -> Paging:
     by, found = asked.pages, _kind(asked)
-    if by.in_body:
+    if asked.body is not None and by.send:
         found = replace(found, ask=_in_body(by))
     if by.by == "last_id" or (by.more is None and by.done is None):
         return found

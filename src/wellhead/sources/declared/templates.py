@@ -24,6 +24,8 @@ _WITHOUT_CENTS = frozenset(
         *("PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF"),
     ]
 )
+_NAMES = ("name", "title", "filename", "email", "text")
+"""Where objects have their name."""
 _WITH_MILS = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 
 Values = Mapping[str, Any]
@@ -209,8 +211,24 @@ def _money(value: Any, currency: Any) -> str:
     return f"{Decimal(value).scaleb(-digits):f} {code}".strip()
 
 
+def _names(value: Any) -> str:
+    """Write an object with the names of what it holds, not with all of its fields."""
+    if isinstance(value, dict):
+        return written({name: _name(one) for name, one in value.items()})
+    return written(_name(value))
+
+
+def _name(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_name(one) for one in value]
+    if isinstance(value, dict):
+        return next((value[key] for key in _NAMES if value.get(key)), None)
+    return value
+
+
 FILTERS: dict[str, Callable[[Any], str]] = {
     "date": _day,
+    "names": _names,
     "lower": lambda value: written(value).lower(),
     "upper": lambda value: written(value).upper(),
 }

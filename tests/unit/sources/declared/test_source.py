@@ -128,7 +128,7 @@ async def test_changes_are_asked_for_since_the_vendors_own_time() -> None:
     assert isinstance(first[-1], Checkpoint)
     await read(TICKETS, answer, first[-1].token)
 
-    assert [url.params.get("since") for url in asked] == [None, "2026-01-09T23:59:00Z"]
+    assert [url.params.get("since") for url in asked] == [None, "2026-01-09T23:58:00Z"]
     assert asked[0].host == "acme.tracker.example"
 
 
