@@ -12,6 +12,7 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any, ClassVar
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.connections import AuthMethod
 from wellhead.domain.errors import ConfigError, CredentialsError, EntityError
 from wellhead.domain.items import (
@@ -202,9 +203,9 @@ class DeclaredSource(ApiSource):
 
 
 def source_of(
-    definition: Definition, *, needs_trust: bool = True
+    definition: Definition, *, is_shipped: bool = False
 ) -> type[DeclaredSource]:
-    """Make the source of a definition."""
+    """Make the source of a definition; one that users add needs trust."""
     name = "".join(part.capitalize() for part in definition.short_name.split("_"))
     auth, limit = definition.auth, definition.rate_limit
     info = SourceInfo(
@@ -216,7 +217,8 @@ def source_of(
         supports_continuous=definition.is_incremental,
         is_incremental=definition.is_incremental,
         yields_deletes=definition.is_incremental and _tells_deletes(definition),
-        needs_trust=needs_trust,
+        needs_trust=not is_shipped,
+        tested=Tested.FAKE if is_shipped else Tested.COMMUNITY,
         rate_limit=None
         if limit is None
         else RateLimit(

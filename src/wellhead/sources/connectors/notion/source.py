@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from wellhead.domain.catalogue import Tested
 from wellhead.domain.connections import AuthMethod
 from wellhead.domain.errors import (
     ConfigError,
@@ -88,6 +89,7 @@ class NotionSource(ApiSource):
         ),
         labels=("Knowledge Base", "Productivity"),
         is_incremental=True,
+        tested=Tested.CONTRACT_AND_FAKE,
         rate_limit=RateLimit(requests=180, seconds=60, level=RateLimitLevel.CONNECTION),
     )
     credentials_model = NotionCredentials
