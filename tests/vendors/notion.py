@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import chain
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -115,8 +116,8 @@ class Workspace(Vendor):
             self.count_blocks += 1
             one.setdefault("id", str(UUID(int=2**64 + self.count_blocks)))
             here.append(one)
-        for holder in self.blocks.values():
-            for one in holder:
+        if into not in self.things:  # a block
+            for one in chain.from_iterable(self.blocks.values()):
                 if one["id"] == into:
                     one["has_children"] = True
         return list(blocks)
