@@ -96,6 +96,8 @@ class Sources:
 
         self._source = ScriptedSource
         self._script = script
+        self.declared: dict[str, Any] = {}
+        self.ignored: set[str] = set()
 
     def get(self, short_name: str) -> type[Source]:
         if short_name != "scripted":

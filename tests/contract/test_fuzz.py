@@ -41,6 +41,10 @@ SELDOM = {
     "DELETE /collections/{readable_id}/entities",
     "DELETE /collections/{readable_id}/entities/erased",
     "DELETE /api-keys",
+    # no definition is made by chance
+    "POST /sources",
+    "GET /sources/{short_name}/definition",
+    "DELETE /sources/{short_name}",
     # nobody gives consent here
     "POST /source-connections/{source_connection_id}/verify-oauth",
     "POST /source-connections/{source_connection_id}/reinitiate-oauth",

@@ -90,6 +90,8 @@ ALSO: dict[str, tuple[int, ...]] = {
     "retry_failures": (409,),
     "erase_entity": (409,),
     "allow_entity": (409,),
+    "add_source": (409,),
+    "remove_source": (409,),
 }
 """What single operations refuse beyond what others like them do."""
 

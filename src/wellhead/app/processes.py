@@ -101,7 +101,7 @@ async def _serve_api(settings: Settings, listener: socket.socket) -> None:
     from wellhead.api.application import create_app
     from wellhead.app.http_server import HttpServer
     from wellhead.app.wiring import open_parts
-    from wellhead.services import keys
+    from wellhead.services import definitions, keys
 
     async with open_parts(settings, database_url(settings)) as parts:
         key = await keys.ensure_first_key(parts)
@@ -113,6 +113,8 @@ async def _serve_api(settings: Settings, listener: socket.socket) -> None:
             rate_limit=settings.rate_limit,
         )
         server = HttpServer(app, closing=app.state.progress.close)
+        await definitions.look(parts)
+        following = asyncio.create_task(definitions.follow(parts))
 
         def leave(*_: object) -> None:
             server.should_exit = True
@@ -121,7 +123,10 @@ async def _serve_api(settings: Settings, listener: socket.socket) -> None:
         signal.signal(signal.SIGTERM, leave)
         signal.signal(signal.SIGINT, leave)
         _settle()
-        await server.serve(sockets=[listener])
+        try:
+            await server.serve(sockets=[listener])
+        finally:
+            following.cancel()
 
 
 def run_worker(settings: Settings) -> None:

@@ -1,5 +1,7 @@
 """What the catalogue says of a source besides its name and fields."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -25,3 +27,16 @@ class DeletesFound(StrEnum):
     """It shows what is new only, and what it showed before is kept."""
     AT_ONCE = "at once"
     """Nothing of it is stored: each search asks the source."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptDefinition:
+    """A source that people declared, as the ledger keeps it."""
+
+    short_name: str
+    definition: str
+    """The file's text."""
+    digest: str
+    """Tells one text from another."""
+    created_at: datetime
+    modified_at: datetime

@@ -18,7 +18,7 @@ from wellhead.domain.connections import (
 from wellhead.domain.errors import BadRequestError, ConflictError, NotFoundError
 from wellhead.domain.events import EventType
 from wellhead.engine.procrastinate import Task
-from wellhead.services import audit_log, runs, schedules
+from wellhead.services import audit_log, definitions, runs, schedules
 from wellhead.services.asking import Asked, Question, ask, open_link
 from wellhead.services.authentication import (
     Authentication,
@@ -110,6 +110,7 @@ async def create_connection(
         collection = await _collection(
             connection, organization_id, new.readable_collection_id, lock=Lock.SHARE
         )
+        await definitions.hold(connection, parts, new.short_name)
         created = SourceConnection(
             id=connection_id,
             organization_id=organization_id,

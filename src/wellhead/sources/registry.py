@@ -2,12 +2,13 @@
 
 import importlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 
 from wellhead.domain.errors import NotFoundError
 from wellhead.sources.base import Source, SourceInfo
 from wellhead.sources.declared.shipped import shipped
+from wellhead.sources.declared.source import DeclaredSource
 
 ENTRY_POINT_GROUP = "wellhead.sources"
 CONNECTORS = "wellhead.sources.connectors"
@@ -42,6 +43,11 @@ class Registry:
     """The catalogue of sources, by short name."""
 
     by_name: dict[str, type[Source]]
+    declared: dict[str, type[DeclaredSource]] = field(default_factory=dict)
+    """Those that people added while the program runs; see `services/definitions.py`.
+    They never take the place of others."""
+    ignored: set[str] = field(default_factory=set)
+    """Digests of definitions that this program does not take; told once."""
 
     @classmethod
     def load(cls, *, include_demo: bool) -> "Registry":
@@ -70,16 +76,17 @@ class Registry:
         """Return every source, sorted by its name for people."""
         return tuple(
             sorted(
-                self.by_name.values(),
+                {**self.declared, **self.by_name}.values(),
                 key=lambda one: (one.info.name.casefold(), one.info.short_name),
             )
         )
 
     def get(self, short_name: str) -> type[Source]:
         """Return one source; raises NotFoundError."""
-        if short_name not in self.by_name:
+        found = self.by_name.get(short_name) or self.declared.get(short_name)
+        if found is None:
             raise NotFoundError(f"Source '{short_name}' not found")
-        return self.by_name[short_name]
+        return found
 
 
 def _built_in(path: str) -> type[Source]:

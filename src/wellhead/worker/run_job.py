@@ -27,7 +27,7 @@ from wellhead.domain.errors import (
 from wellhead.domain.jobs import JobMode, JobStatus, SyncJob
 from wellhead.domain.ports import Embedder
 from wellhead.engine.procrastinate import Task
-from wellhead.services import runs, tokens
+from wellhead.services import definitions, runs, tokens
 from wellhead.services.parts import Parts
 from wellhead.sources.base import Source
 from wellhead.store import connections, cursors, index_tables, jobs
@@ -95,6 +95,7 @@ class _Claimed:
 
 
 async def _claim(parts: Parts, job_id: UUID) -> _Claimed | None:
+    await definitions.look(parts)  # it may have been replaced a moment ago
     async with parts.db.begin() as connection:
         found = await jobs.get(connection, job_id)
         if found is None or not found.is_open:

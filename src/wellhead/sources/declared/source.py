@@ -54,6 +54,8 @@ class DeclaredSource(ApiSource):
 
     definition: ClassVar[Definition]
     digest: ClassVar[str]
+    text_digest: ClassVar[str] = ""
+    """Of the file it came from, where it was added to a running program."""
     client = DeclaredClient
 
     def __init__(self, config: Any, credentials: Any) -> None:
@@ -205,7 +207,10 @@ class DeclaredSource(ApiSource):
 def source_of(
     definition: Definition, *, is_shipped: bool = False
 ) -> type[DeclaredSource]:
-    """Make the source of a definition; one that users add needs trust."""
+    """Make the source of a definition.
+
+    Where one that people added leads, only they know: it needs trust.
+    """
     name = "".join(part.capitalize() for part in definition.short_name.split("_"))
     auth, limit = definition.auth, definition.rate_limit
     info = SourceInfo(
