@@ -66,7 +66,7 @@ async def add(
 
     Raises DefinitionError, and ConflictError if there is one already.
     """
-    name = load(text).short_name
+    name = source_of(load(text)).info.short_name
     if name in parts.sources.by_name:
         raise ConflictError(f"The short name '{name}' is that of a built-in source")
     now = parts.clock.now()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from wellhead.sources.base import Config
 from wellhead.sources.declared.definition import (
     ACCESS_TOKEN,
     Definition,
@@ -17,6 +18,12 @@ Finding = tuple[Where, str]
 
 _OF_RECORDS = {"record", "config", "parent"}
 _FILLED_IN = "*"
+_OWN_HEADERS = frozenset(
+    {
+        *("authorization", "connection", "content-length", "content-type", "cookie"),
+        *("host", "proxy-authorization", "transfer-encoding"),
+    }
+)
 _ID = Place("record", ("id",))
 """In the request of one record what is asked for."""
 
@@ -25,6 +32,7 @@ def inconsistencies(definition: Definition) -> Iterator[Finding]:
     """Yield where something does not fit, and why."""
     yield from _address(definition)
     yield from _auth(definition)
+    yield from _names(definition)
     yield from _fields(definition)
     request = _Requests(definition)
     yield from request.wrong(("check",), definition.check, {"config"})
@@ -71,6 +79,16 @@ def _auth(definition: Definition) -> Iterator[Finding]:
         yield from _roots(definition, ("auth", "user"), places, allowed)
 
 
+def _names(definition: Definition) -> Iterator[Finding]:
+    for part in ("config", "credentials"):
+        for name in getattr(definition, part):
+            if hasattr(Config, name):
+                yield (part, name), f"'{name}' means something else to the program"
+    for name in definition.headers:
+        if name.lower() in _OWN_HEADERS:
+            yield ("headers", name), "the program sets it; a token belongs in 'auth'"
+
+
 def _fields(definition: Definition) -> Iterator[Finding]:
     kinds = {"string": str, "integer": int, "boolean": bool, "list": list}
     for name, entry in definition.config.items():
@@ -79,6 +97,8 @@ def _fields(definition: Definition) -> Iterator[Finding]:
             yield ("config", name, "default"), f"it is no {entry.type}"
         if entry.choices and entry.type != "string":
             yield ("config", name, "choices"), "only a string has choices"
+        if entry.choices and default is not None and default not in entry.choices:
+            yield ("config", name, "default"), "it is none of the choices"
 
 
 def _family(definition: Definition, where: Where, stream: Stream) -> Iterator[Finding]:

@@ -42,6 +42,8 @@ Path = Annotated[str, AfterValidator(_is_path)]
 UrlPath = Annotated[str, AfterValidator(_begins_with_slash)]
 Scalar = Annotated[Any, AfterValidator(_is_scalar)]
 Name = Annotated[str, Field(pattern=_FIELD_NAME)]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")]
+Visible = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$", max_length=1_000)]
 
 
 class Piece(BaseModel):
@@ -78,9 +80,9 @@ class Auth(Piece):
     """Which of the credentials; `access_token` is renewed where OAuth gave it."""
     user: Text | None = None
     """With `basic`: without it the token is the user's name."""
-    name: str | None = None
+    name: HeaderName | None = None
     """Of the header or parameter."""
-    prefix: str = ""
+    prefix: Visible = ""
     plain_if: str | None = None
     """With `bearer`: tokens that begin so are sent without that word."""
     methods: list[AuthMethod] = [AuthMethod.DIRECT]
@@ -290,7 +292,7 @@ class Definition(Piece):
     description: Words
     labels: list[str] = []
     base_url: Text
-    headers: dict[str, str] = {}
+    headers: dict[HeaderName, Visible] = {}
     config: dict[Name, ConfigEntry] = {}
     credentials: dict[Name, CredentialEntry] = {}
     auth: Auth | None = None

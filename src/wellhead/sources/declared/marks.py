@@ -16,6 +16,7 @@ from wellhead.domain.errors import InvalidInputError
 LARGEST = 256 * 1024
 DEEPEST = 30
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # some builds lack the fast one
+_ODD_SIGN = re.compile(r"[\x00\ud800-\udfff]")
 _WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
 _DECIMAL = re.compile(r"-?\d{1,17}\.\d{1,17}")
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
@@ -60,6 +61,7 @@ def read(text: str) -> Marked:
     """Raises DefinitionError."""
     if len(text) > LARGEST:
         raise DefinitionError([Problem(1, f"more than {LARGEST // 1024} KB")])
+    _refuse_odd_signs(text, 1)
     try:
         _refuse_tricks(text)
         node = yaml.compose(text, Loader=_LOADER)
@@ -73,6 +75,12 @@ def read(text: str) -> Marked:
     found = Marked()
     found.value = _value(node, (), found.lines)
     return found
+
+
+def _refuse_odd_signs(text: str, line: int) -> None:
+    """Neither can be stored or sent on; a file can also write them as escapes."""
+    if _ODD_SIGN.search(text):
+        raise DefinitionError([Problem(line, "it holds a NUL or half a character")])
 
 
 def _refuse_tricks(text: str) -> None:
@@ -116,6 +124,7 @@ def _entries(
         line = _line(key.start_mark)
         if not isinstance(key, yaml.ScalarNode):
             raise DefinitionError([Problem(line, "a key must be a word")])
+        _refuse_odd_signs(key.value, line)
         if (*where, key.value) in lines:
             raise DefinitionError([Problem(line, f"'{key.value}' is there twice")])
         lines[(*where, key.value)] = line
@@ -125,6 +134,7 @@ def _entries(
 def _plain(node: yaml.ScalarNode) -> Any:
     """Read a scalar as JSON would: `no` is a word, `1:30` is one, and so is a date."""
     text: str = node.value
+    _refuse_odd_signs(text, _line(node.start_mark))
     if node.style:
         return text  # it is quoted, or a block of text
     if text.lower() in _WORDS:

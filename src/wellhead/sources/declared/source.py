@@ -233,7 +233,10 @@ def source_of(
         ),
         auth_methods=(AuthMethod.DIRECT,) if auth is None else tuple(auth.methods),
     )
-    chosen = definition.model_dump(mode="json", exclude=_ONLY_SHOWN)
+    # without defaults: a later program may know more keys
+    chosen = definition.model_dump(
+        mode="json", exclude=_ONLY_SHOWN, exclude_defaults=True
+    )
     return type(
         f"{name}Source",
         (DeclaredSource,),

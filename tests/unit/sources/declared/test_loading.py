@@ -100,7 +100,8 @@ def test_every_problem_is_told_at_once() -> None:
         ("? [1, 2]\n: 3\n", "line 1: a key must be a word"),
         ("a: " + "[" * 100_000 + "]" * 100_000, "line 1: nested deeper than"),
         ("a: " + "x" * LARGEST, "line 1: more than 256 KB"),
-        ("a: \x00\n", "line 1: no YAML"),
+        ("a: \x01\n", "line 1: no YAML"),
+        ("a: \x00\n", "line 1: it holds a NUL"),
         ("a: 1\n---\nb: 2\n", "line 2: "),
     ],
 )
