@@ -89,6 +89,10 @@ MISTAKES = (
     Mistake(search_legacy.stream_as_before, *FORGETS, "former"),
     Mistake(instant._answer, "query.principal)", "None)", "instant"),
     Mistake(instant._answer, "if query.principal is None else", "or", "instant"),
+    Mistake(instant._answer, "query.principal)", "None)", "instant_preferences"),
+    Mistake(search.search_instantly, *FORGETS, "instant_preferences"),
+    Mistake(search.search_classically, *FORGETS, "classic_preferences"),
+    Mistake(Toolbox._within, "self._asked.principal", "None", "agentic_preferences"),
     Mistake(
         *(classic._planned, "replace(query,", "replace(query, principal=None,"),
         "classic",
@@ -141,7 +145,7 @@ async def test_the_ledger_has_the_last_word(scene: Scene) -> None:
     await _take_from_all(scene)
 
     assert await _found_by(scene, **AS_ANN) == []
-    assert len(await _found_by(scene)) == 5
+    assert len(await _found_by(scene)) == 7
 
 
 async def test_a_ledger_that_does_not_look_is_noticed(
@@ -160,7 +164,7 @@ async def test_users_and_groups_are_told_apart(scene: Scene) -> None:
     await scene.hide_more()
     for headers, found in (
         ({"X-As-User": "ann"}, ["diary", "notice"]),
-        ({"X-As-Groups": "staff"}, ["label", "notice", "rules", "rules"]),
+        ({"X-As-Groups": "staff"}, ["label", "notice", *["rules"] * 4]),
         ({"X-As-Groups": "x, board ,y"}, ["diary", "notice"]),
         ({"X-As-User": "Ann", "X-As-Groups": "ann"}, ["notice"]),
         ({"X-As-User": "staff"}, ["notice", *["vault of others"] * 3]),

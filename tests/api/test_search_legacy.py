@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -82,6 +83,7 @@ async def test_the_older_shape_is_answered_in_its_shape(client: Any, path: str) 
         "response_type": "completion",
         "search_method": "neural",
         "recency_bias": 0.4,
+        "temporal_relevance": 0.4,
         "score_threshold": 0.2,
         "expansion_strategy": "auto",
         "enable_reranking": True,
@@ -104,6 +106,26 @@ async def test_the_older_shape_is_answered_in_its_shape(client: Any, path: str) 
     assert response.headers["x-api-deprecation"] == "true"
     assert "search/instant" in response.headers["x-api-deprecation-message"]
     assert response.headers["x-feature-removed"] == "temporal_relevance"
+
+
+async def test_newer_ones_come_first_if_that_is_asked_for(
+    client: Any, given: Any, put_entity: Any
+) -> None:
+    mine = await given.connection(sync_immediately=False)
+    for name, year in (("old", 2019), ("new", 2026), ("older", 2015)):
+        moment = datetime(year, 1, 1, tzinfo=UTC)
+        await put_entity(mine["id"], name, "a wing", created_at=moment)
+    path = f"/collections/{mine['readable_collection_id']}/search"
+    asked = {"query": "wing", "recency_bias": 1}
+
+    posted = await client.post(path, json=asked)
+    got = await client.get(path, params=asked)
+    streamed = await client.post(f"{path}/stream", json=asked)
+
+    for response in (posted, got):
+        assert response.json()["results"][0]["name"] == "new"
+        assert "x-feature-removed" not in response.headers
+    assert streamed.text.index('"new"') < streamed.text.index('"old"')
 
 
 async def test_older_clients_need_no_body(client: Any, path: str) -> None:

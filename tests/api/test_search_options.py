@@ -1,4 +1,4 @@
-"""What an instant search can be asked for besides: grouping, recency, context."""
+"""What a search can be asked for besides: grouping, recency, context."""
 # ruff: noqa: RUF001  # other scripts are what is tested
 
 from datetime import UTC, datetime, timedelta
@@ -7,6 +7,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from tests.api.test_mcp import call, said
+from tests.api.thinking import Shortest, thinking
+from tests.scripted_model import calls, plan, refuses
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 STRATEGIES = ("hybrid", "semantic", "keyword")
@@ -148,6 +151,95 @@ async def test_neighbours_come_with_a_result_if_they_are_asked_for(
     assert inner == {"before": ["two"], "after": ["four"]}
 
 
+@pytest.fixture
+async def shelf(connection: Any, put_entity: Any) -> Any:
+    """Three entities of several passages, of different ages."""
+    for name, days in (("old", 700), ("new", 1), ("middle", 90)):
+        moment = NOW - timedelta(days=days)
+        texts = ("a wing", "of steel", "a wing and a tail")
+        await put_entity(connection["id"], name, *texts, created_at=moment)
+    return connection
+
+
+ALL: dict[str, Any] = {"group_by_entity": True, "recency_bias": 1, "context": 1}
+
+
+@pytest.mark.parametrize("reranker", [None, Shortest()])
+async def test_classic_takes_them_with_a_plan_and_without(
+    shelf: Any, where: str, parts: Any, key: str, reranker: Any
+) -> None:
+    path = f"/collections/{where}/search/classic"
+    line = plan("wing", "tail", retrieval_strategy="keyword")
+    lines = (plan("wing"), line, line, refuses(401))
+    async with thinking(parts, key, *lines, reranker=reranker) as wired:
+        found = [
+            (await wired.client.post(path, json={"query": "wing", **ALL})).json()
+            for _ in lines
+        ]
+
+    for one in found:
+        names = [each["name"] for each in one["results"]]
+        assert sorted(names) == ["middle", "new", "old"], "each entity once"
+        assert names[0] == "new"
+        assert all(each["context"] for each in one["results"])
+
+
+async def test_agentic_takes_them(shelf: Any, where: str, parts: Any, key: str) -> None:
+    path = f"/collections/{where}/search/agentic"
+    ids = [f"{name}__chunk_{place}" for name in ("old", "new") for place in (0, 2)]
+    lines = (
+        calls(("search", {"query": "wing", "retrieval_strategy": "keyword"})),
+        calls(("read", {"entity_ids": ids}), ("add_to_results", {"entity_ids": ids})),
+        calls(("return_results_to_user", {})),
+    )
+    async with thinking(parts, key, *lines) as wired:
+        response = await wired.client.post(path, json={"query": "wing", **ALL})
+        told = wired.model.told()
+
+    names = [one["name"] for one in told[0]["results"]]
+    assert names == ["new", "middle", "old"], "one of each, the newest first"
+    results = response.json()["results"]
+    assert [one["entity_id"] for one in results] == ["old__chunk_0", "new__chunk_0"]
+    assert [one["context"] for one in results] == [
+        {"before": [], "after": ["of steel"]},
+        {"before": [], "after": ["of steel"]},
+    ]
+
+
+async def test_agents_take_them_over_mcp(shelf: Any, where: str, client: Any) -> None:
+    asked = {"query": "tail", "strategy": "keyword", **ALL}
+    result = await call(client, "search", collection=where, **asked)
+
+    assert result.structuredContent is not None
+    [first, *_] = found = result.structuredContent["results"]
+    assert [one["name"] for one in found] == ["new", "middle", "old"]
+    assert first["before"] == ["of steel"]
+    assert "after" not in first
+    assert "\nof steel\na wing and a tail" in said(result)
+    refused = await call(client, "search", collection=where, query="x", context=9)
+    assert refused.isError
+
+
+async def test_context_is_read_for_the_page_alone(
+    shelf: Any, where: str, parts: Any, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Any] = []
+    read_texts = parts.index.read_texts
+
+    async def noted(*asked: Any) -> Any:
+        read.append(asked)
+        return await read_texts(*asked)
+
+    monkeypatch.setattr(parts.index, "read_texts", noted)
+    path = f"/collections/{where}/search/classic"
+    asked = {"query": "wing", "context": 2, "limit": 1, "offset": 3}
+    async with thinking(parts, key, plan("wing", "tail", "steel")) as wired:
+        response = await wired.client.post(path, json=asked)
+
+    assert len(response.json()["results"]) == 1
+    assert len(read) == 1
+
+
 async def test_an_entity_is_read_in_parts(
     connection: Any, where: str, client: httpx.AsyncClient, put_entity: Any
 ) -> None:
@@ -193,15 +285,16 @@ async def test_only_an_entity_that_is_ones_own_is_read(
         assert missing.status_code == 404
 
 
+@pytest.mark.parametrize("tier", ["instant", "classic", "agentic", "agentic/stream"])
 @pytest.mark.parametrize(
     ("field", "value"),
     [("recency_bias", 1.5), ("recency_bias", -1), ("context", 6), ("context", -1)],
 )
 async def test_what_cannot_be_is_refused(
-    where: str, client: Any, field: str, value: Any
+    where: str, client: Any, field: str, value: Any, tier: str
 ) -> None:
     response = await client.post(
-        f"/collections/{where}/search/instant", json={"query": "x", field: value}
+        f"/collections/{where}/search/{tier}", json={"query": "x", field: value}
     )
 
     assert response.status_code == 422

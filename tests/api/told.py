@@ -6,6 +6,7 @@ Each probe is asked twice: before and after there is more that this person may n
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -72,9 +73,16 @@ class Scene:
             ("vault untold", {}),
         ):
             texts = ["the vault opens at midnight", "vault vault", "by the door"]
-            await put(here, name, *texts, breadcrumbs=[FOLDER], **access)
+            lately = _days_ago(0)
+            await put(
+                *(here, name, *texts), breadcrumbs=[FOLDER], created_at=lately, **access
+            )
         inside = [FOLDER, Breadcrumb("notice", "notice", "Note")]
         await put(here, "vault key", "vault", breadcrumbs=inside, viewers=["user:eve"])
+
+
+def _days_ago(days: int) -> datetime:
+    return datetime(2026, 1, 2, tzinfo=UTC) - timedelta(days=days)
 
 
 async def set_out(scene: Scene) -> None:
@@ -84,7 +92,13 @@ async def set_out(scene: Scene) -> None:
     way = [FOLDER]
     await put(here, "diary", "vault? not today", breadcrumbs=way, viewers=mine)
     staff = ["group:staff"]
-    await put(here, "rules", "vault rules", "more", breadcrumbs=way, viewers=staff)
+    rules = ("vault rules", "more", "the vault again", "and more")
+    await put(
+        *(here, "rules", *rules),
+        breadcrumbs=way,
+        viewers=staff,
+        created_at=_days_ago(9),
+    )
     # inside something that it may not see once it is there
     await put(here, "label", "vault label", breadcrumbs=[VAULT], viewers=staff)
 
@@ -118,31 +132,67 @@ async def instant(scene: Scene) -> Any:
     ]
 
 
+GROUPED: dict[str, Any] = {"group_by_entity": True}
+RECENT: dict[str, Any] = {"recency_bias": 1}
+IN_CONTEXT: dict[str, Any] = {"context": 5}
+ALL = {**GROUPED, **RECENT, **IN_CONTEXT}
+
+
+async def instant_preferences(scene: Scene) -> Any:
+    pages: list[dict[str, Any]] = [
+        GROUPED,
+        RECENT,
+        IN_CONTEXT,
+        {**ALL, "limit": 2},
+        {**ALL, "limit": 2, "offset": 2},
+        {**ALL, "filter": ONLY_HIDDEN},
+    ]
+    return [
+        await _post(scene, f"{scene.path}/instant", retrieval_strategy=one, **page)
+        for one in ("hybrid", "semantic", "keyword")
+        for page in pages
+    ]
+
+
 async def former(scene: Scene) -> Any:
     async with scene.client() as client:
         got = await client.get(scene.path, params={"query": QUERY})
+        late = await client.get(scene.path, params={"query": QUERY, **RECENT})
     return [
         _answered(got),
+        _answered(late),
+        await _post(scene, scene.path, limit=2, offset=1, **RECENT),
         await _post(scene, scene.path),
         await _post(scene, scene.path, response_type="raw"),
         await _post(scene, f"{scene.path}/stream"),
     ]
 
 
-async def classic(scene: Scene) -> Any:
+async def classic(scene: Scene, **more: Any) -> Any:
     planned = plan("vault", "door", filter_groups=ONLY_HIDDEN)
     lines = (plan("vault"), plan("vault", "door"), planned)
-    told = [await _post(scene, f"{scene.path}/classic")]
+    told = [await _post(scene, f"{scene.path}/classic", **more)]
     async with thinking(scene.parts, scene.key, *lines) as wired:
         for _ in lines:
             response = await wired.client.post(
-                f"{scene.path}/classic", json={"query": QUERY}, headers=AS_ANN
+                f"{scene.path}/classic", json={"query": QUERY, **more}, headers=AS_ANN
             )
             told.append(_answered(response))
     return [*told, wired.model.asked]
 
 
-async def agentic(scene: Scene) -> Any:
+async def classic_preferences(scene: Scene) -> Any:
+    return [
+        await classic(scene, **one)
+        for one in (ALL, {**ALL, "limit": 2, "offset": 1}, IN_CONTEXT)
+    ]
+
+
+async def agentic_preferences(scene: Scene) -> Any:
+    return [await agentic(scene, **ALL), await agentic(scene, limit=2, **IN_CONTEXT)]
+
+
+async def agentic(scene: Scene, **more: Any) -> Any:
     """What is answered, what is told on the way, and what the model is told."""
     ids = [HIDDEN, SHOWN, "rules__chunk_0", "label__chunk_0", "vault key__chunk_0"]
     lines = [
@@ -164,7 +214,7 @@ async def agentic(scene: Scene) -> Any:
     for path in ("agentic", "agentic/stream"):
         async with thinking(scene.parts, scene.key, *lines) as wired:
             response = await wired.client.post(
-                f"{scene.path}/{path}", json={"query": QUERY}, headers=AS_ANN
+                f"{scene.path}/{path}", json={"query": QUERY, **more}, headers=AS_ANN
             )
         told += [_answered(response), wired.model.told()]
     return told
@@ -180,6 +230,8 @@ async def mcp_tools(scene: Scene) -> Any:
     asked: list[tuple[str, dict[str, Any]]] = [
         ("search", {**where, "limit": 2}),
         ("search", {**where, "filter": ONLY_HIDDEN}),
+        ("search", {**where, **ALL}),
+        ("search", {**where, **ALL, "limit": 2, "offset": 1}),
         ("read_entity", {"uri": hidden}),
         ("read_entity", {"uri": hidden, "around_chunk": 1, "context": 5}),
         ("read_entity", {"uri": hidden, "from_chunk": 99}),
@@ -224,7 +276,10 @@ async def _or_error(asking: Awaitable[Any]) -> str:
 Probe = Callable[[Scene], Awaitable[Any]]
 PROBES: dict[str, Probe] = {
     one.__name__: one
-    for one in (instant, former, classic, agentic, mcp_tools, mcp_resources)
+    for one in (
+        *(instant, instant_preferences, former, classic, classic_preferences),
+        *(agentic, agentic_preferences, mcp_tools, mcp_resources),
+    )
 }
 
 

@@ -20,6 +20,17 @@ class Strategy(StrEnum):
     KEYWORD = "keyword"
 
 
+class WithoutVector(StrEnum):
+    """What a search by meaning does where nobody can make a vector of its question."""
+
+    REFUSE = "refuse"
+    """Somebody chose it so."""
+    BY_WORDS = "by words"
+    """A model chose it: words are better than nothing."""
+    UNRANKED = "unranked"
+    """All that passes the filter is wanted, in whatever order."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstantQuery:
     """One search of one collection, without a language model.
@@ -39,6 +50,7 @@ class InstantQuery:
     recency: "Recency | None" = None
     context: int = 0
     """So many chunks before and after each are shown with it."""
+    without_vector: WithoutVector = WithoutVector.REFUSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,11 @@ class Recency:
 
     bias: float
     now: datetime
+
+    @classmethod
+    def of(cls, bias: float | None, now: datetime) -> "Recency | None":
+        """Return what a bias means; None where age is to be nothing."""
+        return cls(bias, now) if bias else None
 
     def share_kept(self, changed_at: datetime | None) -> float:
         """Return the share of its score that a result keeps, from 1 - bias to 1."""
@@ -93,6 +110,8 @@ class SearchResult:
     url: str | None = None
     """Where the file can be downloaded, if it is one."""
     raw: dict[str, Any] = field(default_factory=dict)
+    version: int | None = None
+    """The written state that the chunk is of; None for what was found live."""
     before: tuple[str, ...] = ()
     """The chunks right before it, as far as they were asked for."""
     after: tuple[str, ...] = ()
@@ -118,3 +137,5 @@ class Answer:
 
     results: list[SearchResult]
     silent: tuple[Silent, ...] = ()
+    by_words: str | None = None
+    """Why it was searched by words only, where meaning was asked for, too."""

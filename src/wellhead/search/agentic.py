@@ -26,7 +26,7 @@ from wellhead.search.events import (
     Thought,
     ToolUse,
 )
-from wellhead.search.everywhere import id_of
+from wellhead.search.everywhere import ResultId, entity_of, id_of
 from wellhead.search.means import Means
 from wellhead.search.notes import Notes
 from wellhead.search.rerank import reranked
@@ -82,10 +82,11 @@ class _Exploration:
             collected = self._notes.seen[:MOST_GUESSED]
         results = await self._in_order(await self._as_of_now(collected))
         done = Done(
-            results=results[: self._asked.limit],
+            results=await self._shown(results),
             duration_ms=_since(started),
             diagnostics=self._diagnostics(hit_the_most=not is_over),
             silent=self._toolbox.silent,
+            by_words=self._toolbox.by_words,
         )
         await self._tell(done)
         return done
@@ -194,6 +195,13 @@ class _Exploration:
             )
         )
         return ranked
+
+    async def _shown(self, results: list[SearchResult]) -> list[SearchResult]:
+        asked, best = self._asked, dict[ResultId, SearchResult]()
+        for one in results:
+            best.setdefault(entity_of(one) if asked.is_grouped else id_of(one), one)
+        page = list(best.values())[: asked.limit]
+        return await self._means.in_context(asked.collection_id, asked.context, page)
 
     def _diagnostics(self, *, hit_the_most: bool) -> Diagnostics:
         notes, spent = self._notes, self._spent

@@ -1,19 +1,25 @@
 """One search as a language model plans it; without a plan, the plain one."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
 from wellhead.domain.errors import InvalidInputError, UnavailableError
-from wellhead.domain.search import Answer, InstantQuery, SearchResult
+from wellhead.domain.search import (
+    Answer,
+    InstantQuery,
+    SearchResult,
+    WithoutVector,
+)
 from wellhead.search import everywhere
-from wellhead.search.everywhere import id_of, merge
+from wellhead.search.everywhere import entity_of, id_of, merge
 from wellhead.search.fuse import Leg, fuse
 from wellhead.search.means import Means
 from wellhead.search.narrow import narrowed
 from wellhead.search.plan import INSTRUCTIONS, Plan, plan_of, planning
+from wellhead.search.recent import recent_first
 from wellhead.search.rerank import reranked
 
 PLAN_SECONDS = 25.0
@@ -68,25 +74,44 @@ async def _page(
     means: Means, asked: InstantQuery, plan: Plan, within: InstantQuery
 ) -> Answer:
     end = asked.offset + asked.limit
-    first = replace(within, query=plan.queries[0], strategy=plan.strategy)
+    first = replace(
+        within,
+        query=plan.queries[0],
+        strategy=plan.strategy,
+        without_vector=WithoutVector.BY_WORDS,
+    )
     if len(plan.queries) == 1 and means.reranker is None:
         return await everywhere.search(means, first)
     wanted = replace(first, offset=0, limit=min(max(end, 100), DEPTH))
+    said: list[str] = []
     # sources are asked once, in the best words, while the index is searched in all
     async with means.federation.asked(means.reads, first) as asking:
-        found = [await means.find(replace(wanted, query=one)) for one in plan.queries]
-        indexed = found[0] if len(found) == 1 else fused(found)
+        found = [
+            await means.find(replace(wanted, query=one), fell_back=said.append)
+            for one in plan.queries
+        ]
+        name = entity_of if asked.is_grouped else id_of
+        indexed = found[0] if len(found) == 1 else fused(found, name)
         legs, silent = await asking.answers()
     results = merge(indexed, legs)
     if means.reranker is not None:
-        results = await reranked(means.reranker, asked.query, results) or results
-    return Answer(results[asked.offset : end], silent)
+        ranked = await reranked(means.reranker, asked.query, results)
+        results = results if ranked is None else recent_first(asked.recency, ranked)
+    page = results[asked.offset : end]
+    page = await means.in_context(asked.collection_id, asked.context, page)
+    return Answer(page, silent, said[-1] if said else None)
 
 
-def fused(found: Sequence[Sequence[SearchResult]]) -> list[SearchResult]:
-    """Merge rankings by reciprocal rank; the first one wins ties."""
-    results = {id_of(one): one for leg in reversed(found) for one in leg}
-    legs = [Leg(1.0, list(dict.fromkeys(map(id_of, leg)))) for leg in found]
+def fused(
+    found: Sequence[Sequence[SearchResult]],
+    name: Callable[[SearchResult], Hashable] = id_of,
+) -> list[SearchResult]:
+    """Merge rankings by reciprocal rank; the first one wins ties.
+
+    Of those that bear one name that of the first ranking is shown.
+    """
+    results = {name(one): one for leg in reversed(found) for one in leg}
+    legs = [Leg(1.0, list(dict.fromkeys(map(name, leg)))) for leg in found]
     return [
         replace(results[key], relevance_score=score)
         for key, score in fuse(legs, [DEPTH])

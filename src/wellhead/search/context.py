@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
 
-from wellhead.domain.chunks import Hit
 from wellhead.domain.ports import Index
 from wellhead.domain.search import SearchResult
 
@@ -14,27 +13,28 @@ AT_ONCE = 4
 
 
 async def with_context(
-    index: Index,
-    table_id: UUID,
-    distance: int,
-    hits: Sequence[Hit],
-    results: Sequence[SearchResult],
+    index: Index, table_id: UUID, distance: int, results: Sequence[SearchResult]
 ) -> list[SearchResult]:
-    """Return the results of these hits with as many chunks before and after each.
+    """Return the results with as many chunks before and after each.
 
-    Neighbours are of the same version: of what the ledger confirmed.
+    Neighbours are of the same version: of what the ledger confirmed. Of what was found
+    live there are none.
     """
     slots = asyncio.Semaphore(AT_ONCE)
 
-    async def surrounded(hit: Hit, result: SearchResult) -> SearchResult:
-        first = max(0, hit.ordinal - distance)
-        around = range(first, hit.ordinal + distance + 1)
+    async def surrounded(result: SearchResult) -> SearchResult:
+        if result.version is None:
+            return result
+        here = result.chunk_index
+        around = range(max(0, here - distance), here + distance + 1)
         async with slots:
-            texts = await index.read_texts(table_id, hit.version, around)
+            texts = await index.read_texts(table_id, result.version, around)
         return replace(
             result,
-            before=tuple(text for at, text in texts.items() if at < hit.ordinal),
-            after=tuple(text for at, text in texts.items() if at > hit.ordinal),
+            before=tuple(text for at, text in texts.items() if at < here),
+            after=tuple(text for at, text in texts.items() if at > here),
         )
 
-    return list(await asyncio.gather(*map(surrounded, hits, results)))
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(surrounded(one)) for one in results]
+    return [one.result() for one in tasks]

@@ -1,10 +1,8 @@
 """How many entities pass a filter, counted in the index and checked in the ledger."""
 
-from array import array
-
 from wellhead.domain.ports import Scope
 from wellhead.domain.search import InstantQuery
-from wellhead.search.instant import MOST_HITS
+from wellhead.search.instant import MOST_HITS, anywhere
 from wellhead.search.means import Means
 from wellhead.search.verify import Verifier, entity_of
 from wellhead.store import index_tables
@@ -21,11 +19,9 @@ async def count_entities(means: Means, query: InstantQuery) -> tuple[int, bool]:
         table = await index_tables.live(reads, query.collection_id)
         if table is None:
             return 0, True
-        # any direction will do: whatever passes is near enough
-        anywhere = memoryview(array("f", [1.0] + [0.0] * (table.dimension - 1)))
         reader = await means.index.reader(table.id)
         scope = Scope(query.filter, seen.connections, seen.jobs, query.principal)
-        hits = await reader.semantic(anywhere, MOST_HITS, scope)
+        hits = await reader.semantic(anywhere(table.dimension), MOST_HITS, scope)
         verifier = Verifier(reads, query.collection_id, query.principal)
         await verifier.look_up(hits)
     return len({entity_of(hit) for hit in verifier.live(hits)}), len(hits) < MOST_HITS

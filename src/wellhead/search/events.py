@@ -7,7 +7,7 @@ from uuid import UUID
 
 from wellhead.domain.filters import Filter
 from wellhead.domain.principals import Principal
-from wellhead.domain.search import SearchResult, Silent
+from wellhead.domain.search import Recency, SearchResult, Silent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +20,9 @@ class AgenticQuery:
     thinking: bool = False
     limit: int | None = None
     principal: Principal | None = None
+    is_grouped: bool = False
+    recency: Recency | None = None
+    context: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,8 @@ class Done:
     duration_ms: int
     diagnostics: Diagnostics
     silent: tuple[Silent, ...] = ()
+    by_words: str | None = None
+    """Why it was searched by words only."""
 
 
 Event = Thought | ToolUse | Reranking | Done

@@ -1,15 +1,19 @@
 """One search of all that a collection has: what is indexed, and what is asked live."""
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
 from wellhead.domain.embedding import Embedders
+from wellhead.domain.errors import UnavailableError
 from wellhead.domain.ports import Index
-from wellhead.domain.search import Answer, InstantQuery, SearchResult
+from wellhead.domain.search import Answer, InstantQuery, SearchResult, Silent
 from wellhead.search import instant
+from wellhead.search.context import with_context
 from wellhead.search.federation import NOBODY, Federation
 from wellhead.search.fuse import Leg, fuse
+from wellhead.store import index_tables
 from wellhead.store.reading import Reader
 
 INDEX_WEIGHT = 1.0
@@ -36,28 +40,47 @@ class Ground:
             self.reads, self.index, self.embedders, query, fell_back=fell_back
         )
 
+    async def in_context(
+        self, collection_id: UUID, distance: int, page: list[SearchResult]
+    ) -> list[SearchResult]:
+        """Return what is shown with so many passages before and after each."""
+        table = await index_tables.live(self.reads, collection_id) if distance else None
+        if table is None:
+            return page
+        try:
+            async with asyncio.timeout(instant.TIMEOUT_SECONDS):
+                return await with_context(self.index, table.id, distance, page)
+        except TimeoutError as error:
+            raise UnavailableError(
+                f"The context took longer than {instant.TIMEOUT_SECONDS} seconds to "
+                "read: ask for fewer results, or none"
+            ) from error
+
 
 async def search(
     ground: Ground,
     query: InstantQuery,
     *,
     without: Collection[UUID] = NOBODY,
-    fell_back: Tell = instant.tell_nobody,
 ) -> Answer:
     """Return one page of what answers best, and which sources did not answer.
 
     Raises what an instant search raises; a federated source that is away or slow
     spoils nothing else.
     """
+    said: list[str] = []
+    silent: tuple[Silent, ...] = ()
     async with ground.federation.asked(ground.reads, query, without) as asking:
         if not asking:
-            return Answer(await ground.find(query, fell_back=fell_back))
-        end = query.offset + query.limit
-        whole = replace(query, offset=0, limit=end)
-        found = await ground.find(whole, fell_back=fell_back)
-        legs, silent = await asking.answers()
-    merged = merge(found, legs)
-    return Answer(merged[query.offset : end], silent)
+            page = await ground.find(query, fell_back=said.append)
+        else:
+            end = query.offset + query.limit
+            whole = replace(query, offset=0, limit=end)
+            found = await ground.find(whole, fell_back=said.append)
+            legs, silent = await asking.answers()
+            page = merge(found, legs)[query.offset : end]
+    page = await ground.in_context(query.collection_id, query.context, page)
+    return Answer(page, silent, said[-1] if said else None)
 
 
 def merge(
@@ -81,3 +104,8 @@ def merge(
 def id_of(result: SearchResult) -> ResultId:
     """Return what tells the passage from every other one of the collection."""
     return result.sync_id, result.entity_type, result.entity_id
+
+
+def entity_of(result: SearchResult) -> ResultId:
+    """Return what tells its entity from every other one of the collection."""
+    return result.sync_id, result.entity_type, result.original_entity_id

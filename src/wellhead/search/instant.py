@@ -1,6 +1,7 @@
 """Search without a language model: ask the index, show what the ledger confirms."""
 
 import asyncio
+from array import array
 from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -17,8 +18,13 @@ from wellhead.domain.errors import (
 )
 from wellhead.domain.ports import Embedder, Index, IndexReader, Scope
 from wellhead.domain.principals import Principal
-from wellhead.domain.search import InstantQuery, Recency, SearchResult, Strategy
-from wellhead.search.context import with_context
+from wellhead.domain.search import (
+    InstantQuery,
+    Recency,
+    SearchResult,
+    Strategy,
+    WithoutVector,
+)
 from wellhead.search.fuse import Leg, fuse, in_steps
 from wellhead.search.verify import Name, Verifier, chunk_of, entity_of
 from wellhead.store import index_tables
@@ -102,16 +108,25 @@ async def _embedded(
         if embedder is not None:
             return query, await _vector(embedder, query)
     except UnavailableError:
-        if embedder is embedders.current:
+        is_lookup = query.without_vector is WithoutVector.UNRANKED
+        if embedder is embedders.current and not is_lookup:
             raise
+    if query.without_vector is WithoutVector.UNRANKED:
+        return query, anywhere(table.dimension)
     why = (
         f"the collection's vectors are of {table.model}, which is out of reach, "
         f"until they are made anew with {embedders.current.name}"
     )
-    if query.strategy is Strategy.SEMANTIC:
+    is_chosen = query.without_vector is WithoutVector.REFUSE
+    if query.strategy is Strategy.SEMANTIC and is_chosen:
         raise UnavailableError(f"Search by words meanwhile: {why}")
     fell_back(why)
     return replace(query, strategy=Strategy.KEYWORD), None
+
+
+def anywhere(dimension: int) -> Vectors:
+    """Return some direction: to look at all that passes a filter any one will do."""
+    return memoryview(array("f", [1.0] + [0.0] * (dimension - 1)))
 
 
 async def _vector(embedder: Embedder, query: InstantQuery) -> Vectors:
@@ -136,8 +151,7 @@ async def _answer(
     vector: Vectors | None,
 ) -> list[SearchResult]:
     # only after the snapshot: the index then holds all that the snapshot calls live
-    table_id = seen.table_id or query.collection_id
-    reader = await index.reader(table_id)
+    reader = await index.reader(seen.table_id or query.collection_id)
     scope = Scope(query.filter, seen.connections, seen.jobs, query.principal)
     verifier = Verifier(reads, query.collection_id, query.principal)
     depths = _depths(query.offset + query.limit)
@@ -149,9 +163,6 @@ async def _answer(
     page = ranked[query.offset : query.offset + query.limit]
     rows = await visible_entities(reads, {entity_of(hit) for hit, _ in page})
     found = [_result(hit, score, rows[entity_of(hit)]) for hit, score in page]
-    if query.context:
-        hits = [hit for hit, _ in page]
-        found = await with_context(index, table_id, query.context, hits, found)
     return found if query.principal is None else _shown_to(query.principal, found)
 
 
@@ -298,6 +309,7 @@ def _result(hit: Hit, score: float, row: VisibleEntity) -> SearchResult:
         web_url=meta.get("url") or "",
         url=meta.get("download_url"),
         raw=meta.get("raw") or {},
+        version=hit.version,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from wellhead.domain.entities import Breadcrumb, Entity
 from wellhead.domain.search import InstantQuery, SearchResult
 from wellhead.search.matches import passes
+from wellhead.search.recent import recent_first
 from wellhead.store.federated import LiveConnection
 
 LONGEST_PASSAGE = 8_000
@@ -28,7 +29,7 @@ def live_results(
         one = _result(query, connection, entity)
         if passes(one, query.filter):
             results.setdefault((one.entity_type, one.entity_id), one)
-    return list(results.values())
+    return recent_first(query.recency, list(results.values()))
 
 
 def _result(

@@ -7,7 +7,13 @@ from uuid import UUID
 
 from wellhead.domain.errors import InvalidInputError
 from wellhead.domain.filters import Filter, FilterGroup, Operator, condition
-from wellhead.domain.search import InstantQuery, SearchResult, Silent, Strategy
+from wellhead.domain.search import (
+    InstantQuery,
+    SearchResult,
+    Silent,
+    Strategy,
+    WithoutVector,
+)
 from wellhead.search import everywhere
 from wellhead.search.around import Around
 from wellhead.search.counting import count_entities
@@ -48,6 +54,8 @@ class Toolbox:
         self._notes = notes
         self._was_warned = False
         self._silent: dict[UUID, Silent] = {}
+        self.by_words: str | None = None
+        """Why searches were by words only, if they were."""
         self._around = Around(lambda made, limit: self.find(made, limit=limit))
         self._tools: dict[str, Tool] = {
             "search": self._search,
@@ -71,8 +79,13 @@ class Toolbox:
         return tuple(self._silent.values())
 
     async def find(self, made: Filter, *, limit: int) -> list[SearchResult]:
-        """Look up what is indexed."""
-        within = replace(self._within(made), strategy=Strategy.SEMANTIC, limit=limit)
+        """Look up what is indexed, also where nobody can tell what is nearest."""
+        within = replace(
+            self._within(made),
+            strategy=Strategy.SEMANTIC,
+            limit=limit,
+            without_vector=WithoutVector.UNRANKED,
+        )
         return await self._means.find(within)
 
     async def named(self, ids: list[str]) -> list[SearchResult]:
@@ -99,9 +112,13 @@ class Toolbox:
             query=query[:LONGEST_QUERY],
             strategy=strategy_of(given.get("retrieval_strategy")),
             offset=_number(given, "offset", 0, range(10_000)),
+            is_grouped=self._asked.is_grouped,
+            recency=self._asked.recency,
+            without_vector=WithoutVector.BY_WORDS,
         )
         answer = await everywhere.search(self._means, asked, without=self._silent)
         self._silent |= {one.connection_id: one for one in answer.silent}
+        self.by_words = self.by_words or answer.by_words
         found = answer.results
         stats = {
             "result_count": len(found),
@@ -109,6 +126,8 @@ class Toolbox:
             "first_results": summaries(found),
         }
         told: dict[str, Any] = {"results": [_brief(one) for one in found]}
+        if answer.by_words:
+            told["searched_by_words_only"] = answer.by_words
         if self._silent:
             told["sources_that_did_not_answer"] = [
                 f"{one.source_name}: {one.why}" for one in self.silent

@@ -150,6 +150,7 @@ async def test_a_result_tells_what_the_ledger_knows(ledger: Any) -> None:
             web_url="https://example.com/a",
             url="https://example.com/a.bin",
             raw={"size": 3},
+            version=7,
         )
     ]
 

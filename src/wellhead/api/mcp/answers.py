@@ -32,18 +32,29 @@ class Hit(BaseModel):
         default=None,
         description="True if its source was asked now: read_entity has no more of it.",
     )
+    before: list[str] | None = Field(
+        default=None, description="The passages right before it, if asked for."
+    )
     text: str
+    after: list[str] | None = Field(
+        default=None, description="The passages right after it, if asked for."
+    )
 
 
 class Found(Answer):
     results: list[Hit]
     next_offset: int | None = None
+    fallback: str | None = Field(
+        default=None, description="Why it was searched by words only, if it was."
+    )
     missing_sources: list[str] = Field(
         default=[], description="Sources that did not answer this time, and why."
     )
 
     def text(self) -> str:
         missing = [f"Did not answer: {one}." for one in self.missing_sources]
+        if self.fallback is not None:
+            missing.append(f"Searched by words only: {self.fallback}.")
         if not self.results:
             return "\n\n".join(
                 [
@@ -187,10 +198,11 @@ class Job(Answer):
 
 def _hit(place: int, one: Hit) -> str:
     where = _joined(one.path, one.source, _day(one.updated_at), one.web_url)
-    return (
+    head = (
         f"{place}. {one.name} ({where}; score {one.score:.3f})\n"
-        f"{one.uri} chunk {one.chunk}\n{one.text}"
+        f"{one.uri} chunk {one.chunk}"
     )
+    return "\n".join([head, *(one.before or ()), one.text, *(one.after or ())])
 
 
 def _source(one: SourceShown) -> str:

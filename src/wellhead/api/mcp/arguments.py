@@ -7,7 +7,12 @@ from uuid import UUID
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from wellhead.api.deps import LARGEST_SKIP
-from wellhead.api.schemas.search import ChosenStrategy, FilterGroups, Query
+from wellhead.api.schemas.search import (
+    MOST_CONTEXT,
+    ChosenStrategy,
+    FilterGroups,
+    Query,
+)
 from wellhead.domain.search import Strategy
 
 MOST_HITS = 100
@@ -77,6 +82,24 @@ class Search(Arguments):
         description="How many passages to return at most. Begin with few.",
     )
     offset: Offset = 0
+    group_by_entity: bool = Field(
+        default=False,
+        description="Only the best passage of each document, to see which documents "
+        "there are; limit and offset then count documents.",
+    )
+    recency_bias: float = Field(
+        default=0,
+        ge=0,
+        le=1,
+        description="How much age counts against a result, from 0 (nothing) to 1. "
+        "Try 0.5 where the newest matters.",
+    )
+    context: int = Field(
+        default=0,
+        ge=0,
+        le=MOST_CONTEXT,
+        description="So many passages before and after come with each result.",
+    )
     filter: Annotated[
         FilterGroups | None,
         BeforeValidator(_read_text),

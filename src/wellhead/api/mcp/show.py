@@ -56,7 +56,9 @@ def hit(readable_id: str, one: SearchResult) -> Hit:
         updated_at=one.updated_at,
         web_url=one.web_url or None,
         live=one.is_live or None,
+        before=list(one.before) or None,
         text=one.text,
+        after=list(one.after) or None,
     )
 
 

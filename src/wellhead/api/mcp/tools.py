@@ -22,7 +22,7 @@ from wellhead.api.schemas.search import filter_meant
 from wellhead.domain.errors import InvalidInputError, NotFoundError
 from wellhead.domain.jobs import SyncJob
 from wellhead.domain.principals import Principal
-from wellhead.domain.search import InstantQuery
+from wellhead.domain.search import InstantQuery, Recency
 from wellhead.search import everywhere
 from wellhead.services import catalogue, collections, connections, entities, runs
 from wellhead.services.parts import Parts
@@ -68,11 +68,15 @@ async def _search(asker: Asker, asked: take.Search) -> Found:
         limit=asked.limit,
         offset=asked.offset,
         principal=asker.principal,
+        is_grouped=asked.group_by_entity,
+        recency=Recency.of(asked.recency_bias, parts.clock.now()),
+        context=asked.context,
     )
     found = await everywhere.search(ground_of(parts), query)
     return Found(
         results=[show.hit(asked.collection, one) for one in found.results],
         next_offset=show.next_offset(found.results, asked.limit, asked.offset),
+        fallback=found.by_words,
         missing_sources=[f"{one.source_name}: {one.why}" for one in found.silent],
     )
 

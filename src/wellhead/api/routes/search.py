@@ -3,7 +3,6 @@
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -34,7 +33,7 @@ from wellhead.api.schemas.search_stream import (
     AgenticSearchStartedEvent,
 )
 from wellhead.domain.errors import NotConfiguredError
-from wellhead.domain.search import Answer, InstantQuery, Strategy
+from wellhead.domain.search import Answer, Strategy
 from wellhead.search import classic, everywhere
 from wellhead.search.agentic import explore
 from wellhead.search.events import Event
@@ -58,7 +57,6 @@ _FALLS_BACK = {
         "schema": {"type": "string"},
     }
 }
-MAY_LACK: dict[int | str, dict[str, Any]] = {200: {"headers": _INCOMPLETE}}
 MAY_FALL_BACK: dict[int | str, dict[str, Any]] = {
     200: {"headers": _FALLS_BACK | _INCOMPLETE}
 }
@@ -91,7 +89,8 @@ async def search_instantly(
     """Search by meaning and by words at once, without a language model."""
     query = body.meant(collection_id, parts.clock.now())
     asked = replace(query, principal=principal)
-    return await _answer(parts, asked, request, response)
+    answer = await attended(request, everywhere.search(ground_of(parts), asked))
+    return shown(response, answer)
 
 
 @router.post("/classic", responses=MAY_FALL_BACK)
@@ -108,19 +107,18 @@ async def search_classically(
     Without one, or without a plan that makes sense, it is searched by meaning and by
     words, as the header `X-Search-Fallback` then says.
     """
-    query = replace(body.meant(collection_id), principal=principal)
+    asked = body.meant(collection_id, parts.clock.now())
+    query = replace(asked, principal=principal)
     try:
         means = means_of(parts)
     except NotConfiguredError:
-        tell_fallback(response, Strategy.HYBRID)
-        return await _answer(parts, query, request, response)
+        answer = await attended(request, everywhere.search(ground_of(parts), query))
+        return shown(response, answer, why_plain=NOT_CONFIGURED)
     found = await attended(request, classic.search(means, query))
-    if found.why_plain is not None:
-        tell_fallback(response, Strategy.HYBRID, found.why_plain)
-    return shown(response, found.answer)
+    return shown(response, found.answer, why_plain=found.why_plain)
 
 
-@router.post("/agentic", responses=MAY_LACK)
+@router.post("/agentic", responses=MAY_FALL_BACK)
 async def search_agentically(
     collection_id: CollectionId,
     body: AgenticSearchRequest,
@@ -131,10 +129,11 @@ async def search_agentically(
     principal: ForWhom,
 ) -> SearchV2Response:
     """Let a language model search until it has found enough; 503 without one."""
-    asked = replace(body.meant(collection_id), principal=principal)
+    query = body.meant(collection_id, parts.clock.now())
+    asked = replace(query, principal=principal)
     work = explore(means_of(parts), asked, _tell_nobody)
     done = await finish(errand, request, work)
-    return shown(response, Answer(done.results, done.silent))
+    return shown(response, Answer(done.results, done.silent, done.by_words))
 
 
 @router.post("/agentic/stream", response_class=EventSourceResponse)
@@ -159,7 +158,8 @@ async def stream_agentic_search(
     except NotConfiguredError as error:
         yield failure(error.message, started)
         return
-    asked = replace(body.meant(collection_id), principal=principal)
+    query = body.meant(collection_id, parts.clock.now())
+    asked = replace(query, principal=principal)
     async for event in follow(errand, means, asked):
         yield event
 
@@ -179,27 +179,25 @@ def means_of(parts: Parts) -> Means:
 
 
 def tell_fallback(
-    response: Response, strategy: Strategy, why: str = NOT_CONFIGURED
+    response: Response, strategy: Strategy, why_plain: str | None, by_words: str | None
 ) -> None:
     """Say in a header how it was searched, and why not as it was asked for."""
-    said = f"{strategy}; {why}".encode("ascii", "replace").decode()
-    response.headers[FALLBACK_HEADER] = said
+    whys = [one for one in (why_plain, by_words) if one is not None]
+    if whys:
+        done = strategy if by_words is None else Strategy.KEYWORD
+        said = "; ".join([done, *whys]).encode("ascii", "replace").decode()
+        response.headers[FALLBACK_HEADER] = said
 
 
 async def _tell_nobody(_event: Event) -> None:
     pass
 
 
-async def _answer(
-    parts: Parts, query: InstantQuery, request: Request, response: Response
+def shown(
+    response: Response, answer: Answer, *, why_plain: str | None = None
 ) -> SearchV2Response:
-    fell_back = partial(tell_fallback, response, Strategy.KEYWORD)
-    work = everywhere.search(ground_of(parts), query, fell_back=fell_back)
-    return shown(response, await attended(request, work))
-
-
-def shown(response: Response, answer: Answer) -> SearchV2Response:
     tell_silent(response, answer)
+    tell_fallback(response, Strategy.HYBRID, why_plain, answer.by_words)
     return SearchV2Response.of(answer.results, answer.silent)
 
 

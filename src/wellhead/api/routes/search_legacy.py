@@ -33,7 +33,7 @@ from wellhead.api.schemas.search_legacy import (
     former_result,
 )
 from wellhead.domain.errors import RequestError
-from wellhead.domain.search import Answer, InstantQuery, Strategy
+from wellhead.domain.search import Answer, InstantQuery
 from wellhead.search import everywhere
 from wellhead.services.parts import Parts
 
@@ -63,11 +63,13 @@ async def search_as_before(
     principal: ForWhom,
 ) -> OlderSearchResponse | FormerSearchResponse:
     """Answer in the shape that was asked in."""
-    asked = replace(body.meant(collection_id), principal=principal)
-    _tell_what_is_gone(response, body)
-    if body.wants_model:
-        tell_fallback(response, asked.strategy, _why_plain(parts))
-    results = await _results(parts, asked, request, response)
+    query = body.meant(collection_id, parts.clock.now())
+    asked = replace(query, principal=principal)
+    if body.temporal_relevance:
+        _tell_what_is_gone(response)
+    found = await _found(parts, asked, request)
+    why = _why_plain(parts) if body.wants_model else None
+    results = _told(response, asked, found, why)
     if not body.is_older:
         return FormerSearchResponse(results=results)
     return _older(response, results, body)
@@ -83,12 +85,12 @@ async def search_by_address(
     principal: ForWhom,
 ) -> OlderSearchResponse:
     """Answer clients that send no body."""
-    _tell_what_is_gone(response, asked)
-    if asked.response_type is ResponseType.COMPLETION:
-        tell_fallback(response, Strategy.HYBRID, _why_plain(parts))
-    query = replace(asked.meant(collection_id), principal=principal)
-    results = await _results(parts, query, request, response)
-    return _older(response, results, asked)
+    meant = asked.meant(collection_id, parts.clock.now())
+    query = replace(meant, principal=principal)
+    found = await _found(parts, query, request)
+    is_completion = asked.response_type is ResponseType.COMPLETION
+    why = _why_plain(parts) if is_completion else None
+    return _older(response, _told(response, query, found, why), asked)
 
 
 @router.post("/{readable_id}/search/stream", response_class=EventSourceResponse)
@@ -107,7 +109,8 @@ async def stream_as_before(
         "ts": parts.clock.now(),
     }
     try:
-        query = replace(body.meant(collection_id), principal=principal)
+        meant = body.meant(collection_id, parts.clock.now())
+        query = replace(meant, principal=principal)
         found = await everywhere.search(ground_of(parts), query)
         results = _former(found)
     except RequestError as error:
@@ -126,12 +129,15 @@ async def stream_as_before(
     }
 
 
-async def _results(
-    parts: Parts, asked: InstantQuery, request: Request, response: Response
+async def _found(parts: Parts, asked: InstantQuery, request: Request) -> Answer:
+    return await attended(request, everywhere.search(ground_of(parts), asked))
+
+
+def _told(
+    response: Response, asked: InstantQuery, found: Answer, why_plain: str | None
 ) -> list[FormerResult]:
-    work = everywhere.search(ground_of(parts), asked)
-    found = await attended(request, work)
     tell_silent(response, found)
+    tell_fallback(response, asked.strategy, why_plain, found.by_words)
     return _former(found)
 
 
@@ -153,12 +159,11 @@ def _older(
     )
 
 
-def _tell_what_is_gone(response: Response, asked: FormerSearch) -> None:
-    if asked.wants_recent:
-        response.headers["X-Feature-Removed"] = "temporal_relevance"
-        response.headers["X-Feature-Removed-Message"] = (
-            "Newer results are not put first any more; filter by updated_at instead"
-        )
+def _tell_what_is_gone(response: Response) -> None:
+    response.headers["X-Feature-Removed"] = "temporal_relevance"
+    response.headers["X-Feature-Removed-Message"] = (
+        "It changes nothing any more; send recency_bias instead"
+    )
 
 
 def _why_plain(parts: Parts) -> str:

@@ -1,5 +1,6 @@
 """Searches and their results as the public contract shows them."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -144,28 +145,9 @@ FilterGroups = Annotated[
 ]
 
 
-class ClassicSearchRequest(BaseModel):
-    query: Query
-    filter: FilterGroups | None = None
-    limit: int = Field(default=100, ge=1, le=LARGEST_PAGE)
-    offset: int = Field(default=0, ge=0, le=LARGEST_SKIP)
+class Preferences(BaseModel):
+    """What every tier can be asked for besides."""
 
-    def meant(self, collection_id: UUID) -> InstantQuery:
-        return InstantQuery(
-            collection_id=collection_id,
-            query=self.query,
-            filter=filter_meant(self.filter),
-            limit=self.limit,
-            offset=self.offset,
-        )
-
-
-class InstantSearchRequest(BaseModel):
-    query: Query
-    retrieval_strategy: ChosenStrategy = Strategy.HYBRID
-    filter: FilterGroups | None = None
-    limit: int = Field(default=100, ge=1, le=LARGEST_PAGE)
-    offset: int = Field(default=0, ge=0, le=LARGEST_SKIP)
     group_by_entity: bool = Field(
         default=False,
         description="Only the best passage of each entity, so that a long one does not "
@@ -185,21 +167,35 @@ class InstantSearchRequest(BaseModel):
         description="So many passages before and after each come with it.",
     )
 
+
+class ClassicSearchRequest(Preferences):
+    query: Query
+    filter: FilterGroups | None = None
+    limit: int = Field(default=100, ge=1, le=LARGEST_PAGE)
+    offset: int = Field(default=0, ge=0, le=LARGEST_SKIP)
+
     def meant(self, collection_id: UUID, now: datetime) -> InstantQuery:
         return InstantQuery(
             collection_id=collection_id,
             query=self.query,
-            strategy=self.retrieval_strategy,
             filter=filter_meant(self.filter),
             limit=self.limit,
             offset=self.offset,
             is_grouped=self.group_by_entity,
-            recency=Recency(self.recency_bias, now) if self.recency_bias else None,
+            recency=Recency.of(self.recency_bias, now),
             context=self.context,
         )
 
 
-class AgenticSearchRequest(BaseModel):
+class InstantSearchRequest(ClassicSearchRequest):
+    retrieval_strategy: ChosenStrategy = Strategy.HYBRID
+
+    def meant(self, collection_id: UUID, now: datetime) -> InstantQuery:
+        asked = super().meant(collection_id, now)
+        return replace(asked, strategy=self.retrieval_strategy)
+
+
+class AgenticSearchRequest(Preferences):
     query: Query
     thinking: bool = Field(
         default=False, description="Whether the model takes its time."
@@ -211,13 +207,16 @@ class AgenticSearchRequest(BaseModel):
         description="How many to return at most; null: the model decides.",
     )
 
-    def meant(self, collection_id: UUID) -> AgenticQuery:
+    def meant(self, collection_id: UUID, now: datetime) -> AgenticQuery:
         return AgenticQuery(
             collection_id=collection_id,
             query=self.query,
             filter=filter_meant(self.filter),
             thinking=self.thinking,
             limit=self.limit,
+            is_grouped=self.group_by_entity,
+            recency=Recency.of(self.recency_bias, now),
+            context=self.context,
         )
 
 

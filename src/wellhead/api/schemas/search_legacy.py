@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -25,7 +26,7 @@ from wellhead.api.schemas.search import (
 from wellhead.domain import filters
 from wellhead.domain.errors import InvalidInputError
 from wellhead.domain.filters import FIELDS, Filter, FilterGroup
-from wellhead.domain.search import InstantQuery, Strategy
+from wellhead.domain.search import InstantQuery, Recency, Strategy
 from wellhead.search.former_filter import translate
 
 MOST_TOKENS = 2048
@@ -89,17 +90,13 @@ class FormerSearch(BaseModel):
     response_type: ResponseType | None = None
     recency_bias: Share | None = None
 
-    @property
-    def wants_recent(self) -> bool:
-        """Whether newer ones should come first, which is not done any more."""
-        return bool(self.recency_bias)
-
-    def meant(self, collection_id: UUID) -> InstantQuery:
+    def meant(self, collection_id: UUID, now: datetime) -> InstantQuery:
         return InstantQuery(
             collection_id=collection_id,
             query=self.query,
             limit=self.limit or 100,
             offset=self.offset or 0,
+            recency=Recency.of(self.recency_bias, now),
         )
 
 
@@ -128,10 +125,6 @@ class FormerSearchRequest(FormerSearch):
         return len(_OLDER & self.model_fields_set) > len(_NEWER & self.model_fields_set)
 
     @property
-    def wants_recent(self) -> bool:
-        return bool(self.temporal_relevance or self.recency_bias)
-
-    @property
     def wants_model(self) -> bool:
         """Whether a language model has something to do; in the newer shape it does."""
         if self.is_older:
@@ -145,10 +138,10 @@ class FormerSearchRequest(FormerSearch):
             asked is not False for asked in by_default
         )
 
-    def meant(self, collection_id: UUID) -> InstantQuery:
+    def meant(self, collection_id: UUID, now: datetime) -> InstantQuery:
         chosen = self.retrieval_strategy or self.search_method
         asked = replace(
-            super().meant(collection_id),
+            super().meant(collection_id, now),
             strategy=chosen or Strategy.HYBRID,
             filter=self.filter,
         )

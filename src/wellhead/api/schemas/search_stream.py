@@ -212,6 +212,9 @@ class AgenticSearchDoneEvent(BaseModel):
     missing_sources: list[MissingSource] = Field(
         default=[], description="Sources searched live that did not answer."
     )
+    fallback: str | None = Field(
+        default=None, description="Why it was searched by words only, if it was."
+    )
 
 
 class AgenticSearchErrorEvent(BaseModel):
@@ -267,6 +270,7 @@ def event_of(event: events.Event) -> AgenticSearchEvent:
                     event.diagnostics, from_attributes=True
                 ),
                 missing_sources=[MissingSource.of(one) for one in event.silent],
+                fallback=event.by_words,
             )
         case _ as never:
             assert_never(never)

@@ -122,6 +122,8 @@ async def answer(visit: Visit, collection_id: UUID, asked: Asked) -> Found | Non
         return Found(error=error.message)
     seconds = time.perf_counter() - started
     missing = [f"{one.source_name} is missing: {one.why}." for one in answered.silent]
+    if answered.by_words is not None:
+        missing.append(f"It was searched by words only: {answered.by_words}.")
     said = " ".join(filter(None, [note, *missing])) or None
     return Found(passages(answered.results, asked.query), seconds, said)
 
