@@ -51,6 +51,12 @@ async def listed(answer: httpx.Response) -> AsyncIterator[Item]:
     yield ScopeEnd()
 
 
+async def notes_of(url: str, token: str) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient() as http:
+        return await http.get(f"{url}/notes", headers=headers)
+
+
 def notes_source(
     server: AuthorizationServer, short_name: str = "tracker", **facts: Any
 ) -> type[Source]:
@@ -68,22 +74,18 @@ def notes_source(
 
         async def read(self, cursor: dict[str, Any] | None) -> AsyncIterator[Item]:
             token = await self.tokens.current()
-            answer = await self._get(token)
+            answer = await notes_of(url, token)
             if answer.status_code == httpx.codes.UNAUTHORIZED:
-                answer = await self._get(await self.tokens.refresh(token))
+                answer = await notes_of(url, await self.tokens.refresh(token))
             async for item in listed(answer):
                 yield item
-
-        async def _get(self, token: str) -> httpx.Response:
-            headers = {"Authorization": f"Bearer {token}"}
-            async with httpx.AsyncClient() as http:
-                return await http.get(f"{url}/notes", headers=headers)
 
     return NotesSource
 
 
 def live_source(server: AuthorizationServer) -> type[Source]:
-    """Return a source that is asked at every search."""
+    """Return a source that is asked at every search, with its current token."""
+    url = server.url
 
     class LiveSource(FederatedSource):
         info: ClassVar[SourceInfo] = info("live", server.provider())
@@ -92,7 +94,13 @@ def live_source(server: AuthorizationServer) -> type[Source]:
         async def check(self) -> None: ...
 
         async def search(self, query: str, limit: int) -> list[Entity]:
-            return []
+            token = await self.tokens.current()
+            answer = await notes_of(url, token)
+            if answer.status_code == httpx.codes.UNAUTHORIZED:
+                answer = await notes_of(url, await self.tokens.refresh(token))
+            return [
+                item.entity async for item in listed(answer) if isinstance(item, Upsert)
+            ]
 
     return LiveSource
 

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 from sqlalchemy import text
-from tests.authorization_server import CLIENT, AuthorizationServer, serve
+from tests.authorization_server import CLIENT, NOTES, AuthorizationServer, serve
 from tests.oauth_sources import live_source, notes_source, signed_source
 
 from wellhead.api.application import create_app
@@ -512,6 +512,33 @@ async def test_what_is_searched_live_is_asked_once_verified_and_never_run(
 
     assert (before, [str(one.id) for one in after]) == ([], [made["id"]])
     assert (await owner.get(made))["sync"] is None
+
+
+async def test_a_search_goes_on_with_a_new_token_when_the_old_one_is_refused(
+    owner: Owner, parts: Parts, provider: AuthorizationServer
+) -> None:
+    parts.sources.by_name["live"] = live_source(provider)
+    made = await owner.connect(short_name="live")
+    await owner.agree(made)
+    await owner.verify(made)
+
+    async def found() -> tuple[list[str], list[str]]:
+        response = await owner.client.post(
+            "/collections/mine/search/instant", json={"query": "anything"}
+        )
+        told = response.json()
+        missing = [one["why"] for one in told["missing_sources"]]
+        return [one["name"] for one in told["results"]], missing
+
+    first = await found()
+    provider.expire()
+    many = await asyncio.gather(*(found() for _ in range(4)))
+    provider.revoke()
+    refused = await found()
+
+    for names, missing in (first, *many):
+        assert (sorted(names), missing) == (sorted(NOTES), [])
+    assert refused == ([], ["it refused the credentials"])
 
 
 async def test_of_many_at_once_one_counts(owner: Owner) -> None:

@@ -1,8 +1,11 @@
 """What searches are made with, taken from the parts."""
 
+from functools import partial
+
 from wellhead.search.everywhere import Ground
 from wellhead.search.federation import Federation
 from wellhead.services.parts import Parts
+from wellhead.services.tokens import open_live
 
 
 def ground_of(parts: Parts) -> Ground:
@@ -15,4 +18,4 @@ def ground_of(parts: Parts) -> Ground:
 
 
 def federation_of(parts: Parts) -> Federation:
-    return Federation(parts.sources, parts.cipher, parts.live)
+    return Federation(partial(open_live, parts), parts.live)

@@ -1,7 +1,7 @@
 """The federated connections of a collection: asked while the index is searched."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -11,16 +11,17 @@ import structlog
 from wellhead.domain.search import InstantQuery, SearchResult, Silent
 from wellhead.search.live_results import live_results
 from wellhead.search.matches import may_pass
-from wellhead.sources.base import FederatedSource
+from wellhead.sources.base import FederatedSource, Source
 from wellhead.sources.live import LiveDesk, SilentError
-from wellhead.sources.registry import Registry
 from wellhead.store.federated import LiveConnection, live_connections
 from wellhead.store.reading import Reader
-from wellhead.store.secrets import Cipher
 
 DEPTH = 100
 """What a connection adds to a search at most: always as much, so that pages agree."""
 NOBODY: frozenset[UUID] = frozenset()
+
+Open = Callable[[LiveConnection], Source]
+"""Builds a connection's source, with its credentials and its tokens."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,8 +46,7 @@ class Asking:
 class Federation:
     """What it takes to ask the connections of a collection."""
 
-    sources: Registry
-    cipher: Cipher
+    open: Open
     desk: LiveDesk
 
     @asynccontextmanager
@@ -89,10 +89,7 @@ class Federation:
             return Silent(connection.id, connection.short_name, "it failed")
 
     def _source(self, connection: LiveConnection) -> FederatedSource:
-        sealed = connection.ciphertext
-        credentials = {} if sealed is None else self.cipher.decrypt(sealed)
-        kind = self.sources.get(connection.short_name)
-        source = kind.create(dict(connection.config), credentials)
+        source = self.open(connection)
         if not isinstance(source, FederatedSource):
             raise TypeError(f"{connection.short_name} is not searched live")
         return source

@@ -21,14 +21,19 @@ from wellhead.services.parts import Parts
 from wellhead.sources.base import Source
 from wellhead.sources.oauth import oauth2
 from wellhead.store import connections
+from wellhead.store.federated import LiveConnection
 
 log = structlog.get_logger(__name__)
+
+
+Connected = SourceConnection | LiveConnection
+"""A connection that is synced, or one that is asked at a search."""
 
 
 class StoredTokens:
     """A TokenProvider whose grant is in the ledger, sealed."""
 
-    def __init__(self, parts: Parts, about: SourceConnection, kept: Kept) -> None:
+    def __init__(self, parts: Parts, about: Connected, kept: Kept) -> None:
         self._parts = parts
         self._about = about
         self._kept = kept
@@ -105,7 +110,7 @@ def _look_at(renewal: asyncio.Task[str]) -> None:
         log.info("access not renewed", reason=str(renewal.exception()))
 
 
-def open_source(parts: Parts, about: SourceConnection, sealed: bytes | None) -> Source:
+def open_source(parts: Parts, about: Connected, sealed: bytes | None) -> Source:
     """Build a connection's source with its credentials, and its tokens if it has some.
 
     Raises pydantic.ValidationError, NotFoundError, and what reading a grant raises.
@@ -123,6 +128,11 @@ def open_source(parts: Parts, about: SourceConnection, sealed: bytes | None) -> 
     opened = source.create(about.config, credentials)
     opened.tokens = StoredTokens(parts, about, kept)
     return opened
+
+
+def open_live(parts: Parts, about: LiveConnection) -> Source:
+    """Build the source of a connection that is asked at a search, in the same way."""
+    return open_source(parts, about, about.ciphertext)
 
 
 async def settle(tokens: TokenProvider) -> None:

@@ -12,6 +12,7 @@ from wellhead.domain.entities import Entity
 from wellhead.domain.errors import (
     ConfigError,
     CredentialsError,
+    JobError,
     NotFoundError,
     SyncError,
     WellheadError,
@@ -92,6 +93,8 @@ def _why(connection_id: UUID, error: Exception) -> str:
             why = "its configuration is not right"
         case NotFoundError():
             why = "its source is not installed here"
+        case JobError():
+            why = "its OAuth client or the server's key is not right"
         case SyncError():
             why = "it could not be reached, or is busy"
         case _:

@@ -1,14 +1,14 @@
 """The connections of a collection that are asked at every search."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from wellhead.domain.connections import AuthMethod
 from wellhead.store.reading import Reads
 
 _LIVE = """
-SELECT s.id, s.short_name, s.config, k.ciphertext
+SELECT s.id, s.short_name, s.config, s.auth_method, k.ciphertext
 FROM source_connection s
 JOIN collection c ON c.id = s.collection_id
 LEFT JOIN credential k ON k.connection_id = s.id
@@ -26,9 +26,17 @@ class LiveConnection:
 
     id: UUID
     short_name: str
-    config: Mapping[str, Any]
+    config: dict[str, Any]
+    auth_method: AuthMethod
     ciphertext: bytes | None
 
 
 async def live_connections(reads: Reads, collection_id: UUID) -> list[LiveConnection]:
-    return await reads.fetch(_LIVE, {"collection": collection_id}, LiveConnection)
+    return await reads.fetch(_LIVE, {"collection": collection_id}, _connection)
+
+
+def _connection(*row: Any) -> LiveConnection:
+    ident, short_name, config, auth_method, ciphertext = row
+    return LiveConnection(
+        ident, short_name, config, AuthMethod(auth_method), ciphertext
+    )
