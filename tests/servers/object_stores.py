@@ -97,7 +97,9 @@ def azure_blob(
 ) -> Iterator[Store]:
     port, folder = free_port(), tmp_path_factory.mktemp("azurite")
     main = require(MODULES / "azurite/dist/src/blob/main.js")
-    command = [require("node"), main, "--blobPort", str(port), "--inMemoryPersistence"]
+    # it would tell its makers, and leave what it could not tell in /tmp
+    quiet = ("--inMemoryPersistence", "--disableTelemetry")
+    command = [require("node"), main, "--blobPort", str(port), *quiet]
     asked = {"AZURITE_ACCOUNTS": f"{ACCOUNT}:{ACCOUNT_KEY}"}
     with running(command, port, folder, asked), line_to(port) as line:
         here = f"http://127.0.0.1:{port}/{ACCOUNT}"
