@@ -228,6 +228,39 @@ async def test_a_daily_id_listing_finds_deletes_and_what_the_cursor_missed(
     assert await bench.found("content") == {"a", "c", "missed"}
 
 
+async def test_a_daily_listing_may_show_changes_that_the_cursor_missed(bench) -> None:
+    async def first(_: Any) -> AsyncIterator[Item]:
+        yield ScopeStart()
+        for ident in "abc":
+            yield thing(ident)
+        yield ScopeEnd()
+        yield Checkpoint({"at": 1})
+
+    async def nothing(_: Any) -> AsyncIterator[Item]:
+        yield Checkpoint({"at": 2})
+
+    async def ids() -> AsyncIterator[Item]:
+        yield ScopeStart()
+        yield thing("a")
+        yield thing("b", "content of b, said anew")
+        yield thing("missed")
+        yield ScopeEnd()
+
+    bench.script.info = incremental(bench, yields_deletes=False)
+    bench.script.items, bench.script.ids = first, ids
+    await bench.sync()
+    bench.script.items = nothing
+    await bench.execute("UPDATE source_connection SET reconciled_at = NULL")
+
+    job = await bench.sync()
+
+    counts = job.counts
+    assert job.mode is JobMode.INCREMENTAL
+    assert (counts.inserted, counts.updated, counts.deleted) == (1, 1, 1)
+    assert await bench.found("anew") == {"b"}
+    assert await bench.found("content") == {"a", "b", "missed"}
+
+
 async def test_a_checkpoint_of_a_source_without_cursor_is_no_cursor(bench) -> None:
     bench.script.items = bench.script.numbered
     bench.script.world = {"a": "content a", "b": "content b"}

@@ -137,7 +137,11 @@ class Source(ABC):
         return None
 
     def ids(self) -> AsyncIterator[Item] | None:
-        """Yield ScopeStart, Seen… and ScopeEnd of all that lives, None if it cannot."""
+        """Yield ScopeStart, Seen… and ScopeEnd of all that lives, None if it cannot.
+
+        Where the same answers show how things look, an Upsert says more than a Seen:
+        changes that the cursor missed are found with the deletes.
+        """
         return None
 
     async def close(self) -> None:  # noqa: B027  # most sources hold nothing open

@@ -182,7 +182,7 @@ async def lists_ids(make: Make) -> list[str]:
     seen = await _all(source, listing)
     keys = {entity.key for entity in _entities(await _read(make))}
     wrong = _misplaced(seen)
-    if {item.key for item in seen if isinstance(item, Seen)} != keys:
+    if {item.key for item in seen if isinstance(item, Seen | Shown)} != keys:
         wrong.append("ids are not those of a full read")
     return wrong
 

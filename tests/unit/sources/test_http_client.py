@@ -21,9 +21,11 @@ from wellhead.domain.errors import (
     CredentialsError,
     CursorInvalidError,
     RetryableError,
+    SyncError,
 )
 from wellhead.domain.oauth import GivenToken
 from wellhead.sources.http import (
+    Answer,
     Api,
     ApiClient,
     Call,
@@ -44,7 +46,7 @@ from wellhead.sources.testing.faults import Fault, Reply
 from wellhead.sources.testing.server import VendorServer
 
 SECRET = "s3cret-t0ken-9999"  # noqa: S105  # of nobody
-Answer = Callable[[httpx.Request], httpx.Response | Reply]
+Answering = Callable[[httpx.Request], httpx.Response | Reply]
 
 
 class Renewable:
@@ -91,7 +93,7 @@ class Scene:
 
 
 @asynccontextmanager
-async def scene(answer: Answer, **options: Any) -> AsyncIterator[Scene]:
+async def scene(answer: Answering, **options: Any) -> AsyncIterator[Scene]:
     asked: list[httpx.Request] = []
     slept: list[float] = []
     told: list[float] = []
@@ -124,7 +126,7 @@ def _no_backoff() -> Iterator[None]:
         yield
 
 
-def in_turn(*answers: httpx.Response | Reply) -> Answer:
+def in_turn(*answers: httpx.Response | Reply) -> Answering:
     """Answer these, one after the other, and the last for ever."""
     left = list(answers)
     return lambda _: left.pop(0) if len(left) > 1 else left[0]
@@ -310,6 +312,26 @@ async def test_a_token_that_cannot_be_renewed_is_refused_in_the_vendors_words() 
     async with scene(lambda _: answer, client={"tokens": GivenToken(SECRET)}) as on:
         with pytest.raises(CredentialsError, match=r"expired.*no such integration"):
             await on.client.get_json("/things")
+
+
+async def test_what_a_good_status_hides_is_done_as_if_it_were_a_bad_one() -> None:
+    def complaint(answer: Answer) -> SyncError | None:
+        match answer.json.get("error"):
+            case "slow":
+                return RetryableError("slow down", after=7)
+            case "ended":
+                return CredentialsError("it has ended")
+            case _:
+                return None
+
+    tokens = Renewable()
+    answers = in_turn(ok({"error": "slow"}), ok({"error": "ended"}), ok({"fine": 1}))
+    api = {"complaint": complaint}
+    async with scene(answers, api=api, client={"tokens": tokens}) as on:
+        assert await on.client.get_json("/things") == {"fine": 1}
+
+    assert on.slept == [7]
+    assert tokens.renewed == 1
 
 
 async def test_a_new_token_that_is_refused_too_is_not_renewed_again() -> None:

@@ -13,6 +13,8 @@ from wellhead.sources.http import (
     ApiClient,
     Call,
     Paging,
+    RefusedError,
+    Resumed,
     by_cursor,
     by_graphql,
     by_link_header,
@@ -158,4 +160,30 @@ async def test_an_answer_of_another_shape_is_an_error_not_an_end(body: Any) -> N
     )
 
     with pytest.raises(RetryableError, match="without a list at 'data'"):
+        await anext(read)
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_a_cursor_that_was_forgotten_means_the_beginning(is_known: bool) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        cursor = request.url.params.get("cursor")
+        if cursor == "old" and not is_known:
+            return httpx.Response(400, json={"message": "no such cursor"})
+        found = ALL[SIZE:] if cursor == "old" else ALL
+        return httpx.Response(200, json={"data": found})
+
+    paging, asking = by_cursor("cursor", "next"), client(answer)
+    read = Resumed(
+        lambda token: pages(asking, CALL, paging, records="data", start=token), "old"
+    )
+
+    found = [one async for page in read for one in page.records]
+    assert found == (ALL[SIZE:] if is_known else ALL)
+
+
+async def test_a_beginning_that_is_refused_is_refused() -> None:
+    asking = client(lambda _: httpx.Response(400))
+    read = Resumed(lambda token: pages(asking, CALL, by_page(), start=token), None)
+
+    with pytest.raises(RefusedError):
         await anext(read)

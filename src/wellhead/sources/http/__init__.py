@@ -21,6 +21,7 @@ from wellhead.sources.http.files import blob, document
 from wellhead.sources.http.pages import (
     Page,
     Paging,
+    Resumed,
     by_cursor,
     by_graphql,
     by_link_header,
@@ -44,6 +45,7 @@ __all__ = [
     "Page",
     "Paging",
     "RefusedError",
+    "Resumed",
     "StaticToken",
     "TooLargeError",
     "basic",

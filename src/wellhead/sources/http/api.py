@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import httpx
 
+from wellhead.domain.errors import SyncError
+
 Query = Mapping[str, str | int | bool | None]
 Auth = Callable[[httpx.Request, str], None]
 """Puts the token into a request that is about to leave."""
@@ -96,6 +98,8 @@ class Api:
     auth: Auth = bearer
     seconds_if_busy: Callable[[Answer], float | None] = lambda _: None
     """Whether a 400 or 403 means "too fast" where the headers do not say so."""
+    complaint: Callable[[Answer], SyncError | None] = lambda _: None
+    """What a good status hides, for vendors who answer 200 to everything."""
     largest_answer: int = 32 * MEGABYTE
     at_once: int = 8
     """Requests under way at the same time."""

@@ -108,12 +108,16 @@ class ApiClient:
 
     async def _whole(self, response: httpx.Response, what: str) -> Answer:
         most = self.api.largest_answer
-        return Answer(
+        answer = Answer(
             status=response.status_code,
             headers=response.headers,
             body=await bodies.read(response, most_bytes=most, what=what),
             request=what,
         )
+        complaint = self.api.complaint(answer)
+        if complaint is not None:
+            raise complaint
+        return answer
 
     async def _ask(
         self, call: Call, take: Take[_Got], *, within: float | None = None

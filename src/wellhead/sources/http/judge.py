@@ -86,6 +86,11 @@ def retry_after(headers: httpx.Headers) -> float | None:
     return max(0.0, (until - now).total_seconds())
 
 
+def moment_of(headers: httpx.Headers) -> datetime | None:
+    """Return the time of an answer by the vendor's own clock."""
+    return _date(headers.get("date", ""))
+
+
 def _reset(headers: httpx.Headers) -> float | None:
     for name in _RESET:
         seconds = _number(headers.get(name, ""))

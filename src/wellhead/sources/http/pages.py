@@ -15,6 +15,9 @@ import httpx
 from wellhead.domain.errors import RetryableError
 from wellhead.sources.http.api import Answer, Call
 from wellhead.sources.http.client import ApiClient
+from wellhead.sources.http.errors import RefusedError
+
+_BAD_REQUEST = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,29 @@ class pages(AsyncIterator[Page]):  # noqa: N801  # it is used like a function
                 " the list would never end"
             )
         self._seen |= marks
+
+
+class Resumed(AsyncIterator[Page]):
+    """Pages from a cursor on; from the beginning where the vendor forgot the cursor.
+
+    For vendors who call an old cursor a bad request: there is no other word for it.
+    """
+
+    def __init__(self, begin: Callable[[str | None], pages], start: str | None) -> None:
+        self._begin = begin
+        self._start = start
+        self._pages = begin(start)
+
+    async def __anext__(self) -> Page:
+        try:
+            page = await anext(self._pages)
+        except RefusedError as error:
+            if self._start is None or error.status != _BAD_REQUEST:
+                raise
+            self._pages = self._begin(None)
+            page = await anext(self._pages)
+        self._start = None
+        return page
 
 
 def _digest(value: Any) -> bytes:

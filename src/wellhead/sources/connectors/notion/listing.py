@@ -4,19 +4,15 @@ A query ends after 10,000 results and says so. Rows are then asked for from the 
 date on; a search cannot be narrowed, and is read from its other end as well.
 """
 
-from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from wellhead.sources.http import (
-    Answer,
     ApiClient,
     Call,
     Page,
     Paging,
-    RefusedError,
+    Resumed,
     field,
     pages,
     path,
@@ -27,29 +23,7 @@ PAGES = "page"
 DATA_SOURCES = "data_source"
 NEWEST_FIRST = "descending"
 OLDEST_FIRST = "ascending"
-_BAD_REQUEST = 400
 _status = field("request_status.type")
-
-
-class Listing(AsyncIterator[Page]):
-    """Pages from a cursor on; from the beginning if Notion knows the cursor no more."""
-
-    def __init__(self, begin: Callable[[str | None], pages], start: str | None) -> None:
-        self._begin = begin
-        self._start = start
-        self._pages = begin(start)
-
-    async def __anext__(self) -> Page:
-        try:
-            page = await anext(self._pages)
-        except RefusedError as error:
-            # there is no other word for an old cursor
-            if self._start is None or error.status != _BAD_REQUEST:
-                raise
-            self._pages = self._begin(None)
-            page = await anext(self._pages)
-        self._start = None
-        return page
 
 
 def search(
@@ -59,7 +33,7 @@ def search(
     direction: str = NEWEST_FIRST,
     start: str | None = None,
     size: int = PAGE,
-) -> Listing:
+) -> Resumed:
     """List what is shared with the integration by the time of its last change."""
     body: dict[str, Any] = {
         "sort": {"timestamp": "last_edited_time", "direction": direction},
@@ -69,12 +43,12 @@ def search(
         body["filter"] = {"property": "object", "value": kind}
     call = Call(url="/search", method="POST", body=body)
     paging = Paging(ask=_ask, following=_following)
-    return Listing(
+    return Resumed(
         lambda token: pages(client, call, paging, records="results", start=token), start
     )
 
 
-def rows(client: ApiClient, data_source: str, *, start: str | None = None) -> Listing:
+def rows(client: ApiClient, data_source: str, *, start: str | None = None) -> Resumed:
     """List the rows of a data source, the oldest first."""
     call = Call(
         url=path("data_sources", data_source, "query"),
@@ -85,7 +59,7 @@ def rows(client: ApiClient, data_source: str, *, start: str | None = None) -> Li
         },
     )
     paging = Paging(ask=_ask_since, following=_following_since)
-    return Listing(
+    return Resumed(
         lambda token: pages(client, call, paging, records="results", start=token), start
     )
 
@@ -98,15 +72,6 @@ def is_cut(page: Page) -> bool:
 def is_lost(page: Page) -> bool:
     """Tell whether rows end here though there are more, all of one minute."""
     return page.next is None and (is_cut(page) or _Window.of(page.token).is_cut)
-
-
-def moment_of(answer: Answer) -> datetime | None:
-    """Return the time of an answer by Notion's own clock."""
-    try:
-        found = parsedate_to_datetime(answer.headers.get("date", ""))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _ask(call: Call, token: str | None) -> Call:

@@ -31,7 +31,7 @@ from wellhead.domain.items import (
 from wellhead.sources.base import Config, SourceInfo
 from wellhead.sources.connectors.notion.content import PageWriter
 from wellhead.sources.connectors.notion.entities import entity_of, is_in_trash, ref_of
-from wellhead.sources.connectors.notion.listing import moment_of, search
+from wellhead.sources.connectors.notion.listing import search
 from wellhead.sources.connectors.notion.places import DATABASE, PAGE, Places
 from wellhead.sources.connectors.notion.walk import (
     LONG_AGO,
@@ -52,6 +52,7 @@ from wellhead.sources.http import (
     document,
     path,
 )
+from wellhead.sources.http.judge import moment_of
 from wellhead.sources.rate_limits import RateLimit, RateLimitLevel
 
 PAGE_BYTES = 2_000
@@ -153,7 +154,7 @@ class NotionSource(ApiSource):
 
     async def _beginning(self) -> Place:
         """Begin now, by Notion's clock; without it nothing counts as known."""
-        moment = moment_of((await self._first()).answer) or LONG_AGO
+        moment = moment_of((await self._first()).answer.headers) or LONG_AGO
         return Place(until=moment.astimezone(UTC).isoformat())
 
     async def _fetched(self, ref: Ref) -> Item:
@@ -167,7 +168,7 @@ class NotionSource(ApiSource):
             return Delete(ref)
         except EntityError as error:
             return Failure(ref, str(error), error.failure_class)
-        return await self._item(Found(thing, moment_of(answer)))
+        return await self._item(Found(thing, moment_of(answer.headers)))
 
     async def _item(self, found: Found) -> Item:
         thing, ref = found.thing, ref_of(found.thing)

@@ -19,13 +19,13 @@ from wellhead.sources.connectors.notion.listing import (
     PAGES,
     is_cut,
     is_lost,
-    moment_of,
     rows,
     search,
 )
 from wellhead.sources.connectors.notion.places import parent_of
 from wellhead.sources.connectors.notion.values import time_of
 from wellhead.sources.http import ApiClient, Page
+from wellhead.sources.http.judge import moment_of
 
 OVERLAP = timedelta(minutes=30)
 """A change may be a while on its way into the search, and times are whole minutes."""
@@ -200,5 +200,5 @@ def is_row_of(thing: Any, known: set[str]) -> bool:
 
 
 def _of(page: Page) -> Iterator[Found]:
-    at = moment_of(page.answer)
+    at = moment_of(page.answer.headers)
     return (Found(thing, at) for thing in page.records)
