@@ -17,6 +17,7 @@ BUILT_IN: tuple[str, ...] = (
     "git.source:GitSource",
     "github.source:GitHubSource",
     "notion.source:NotionSource",
+    "slack.source:SlackSource",
     "postgresql.source:PostgreSQLSource",
     "postgresql.search:PostgreSQLSearchSource",
     "sqlite.source:SQLiteSource",
