@@ -150,15 +150,39 @@ async def test_a_form_without_the_sessions_token_changes_nothing(
 
 
 async def test_signing_out_ends_the_session_also_for_who_copied_it(
-    app: Any, key: str
+    app: Any, key: str, parts: Parts
 ) -> None:
-    async with browser_of(app, key) as browser, browser_of(app) as thief:
+    app_of_another_process = create_app(parts, auth=True)
+    async with (
+        browser_of(app, key) as browser,
+        browser_of(app_of_another_process) as thief,
+    ):
         copied = browser.client.cookies[COOKIE]
         await browser.post("/sign-out", page="/")
         thief.client.cookies.set(COOKIE, copied, path="/console")
 
         assert (await browser.get("/")).status_code == 303
         assert (await thief.get("/")).status_code == 303
+
+
+async def test_a_renewed_copy_of_a_session_ends_with_it(
+    app: Any, key: str, parts: Parts, clock: MovingClock
+) -> None:
+    async with browser_of(app, key) as browser, browser_of(app) as thief:
+        copied = browser.client.cookies[COOKIE]
+        thief.client.cookies.set(COOKIE, copied, path="/console")
+        clock.at += timedelta(hours=11)
+        assert (await thief.get("/")).status_code == 200  # with a later end from now on
+        await browser.post("/sign-out", page="/")
+        clock.at += timedelta(hours=11)
+        await sign_out_somebody(parts)
+
+        assert (await thief.get("/")).status_code == 303
+
+
+async def sign_out_somebody(parts: Parts) -> None:
+    """Which forgets the sign-outs that need not be kept any more."""
+    await console_sessions.sign_out(parts, console_sessions.open_session(parts))
 
 
 async def test_a_session_ends_with_its_key(

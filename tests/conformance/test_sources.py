@@ -52,6 +52,8 @@ ON_SERVERS = {
     "sqlite": "tests/sources/test_sqlite.py",
     "sftp": "tests/sources/test_files.py",
     "webdav": "tests/sources/test_files.py",
+    "web": "tests/sources/test_web.py",
+    "rss": "tests/sources/test_rss.py",
 }
 _KINDS = Registry.load(include_demo=True).by_name
 FEDERATED = sorted(name for name, kind in _KINDS.items() if kind.is_federated)

@@ -1,8 +1,8 @@
 """Console sessions: opened by a browser, signed in with API keys, sealed in a cookie.
 
-Nothing is stored. A cookie is the session itself, sealed with a key that only the
-processes of this installation can derive. It ends after its time and with the keys
-that were shown, which are looked for at each request.
+A cookie is the session itself, sealed with a key that only the processes of this
+installation can derive. It ends after its time and with the keys that were shown, which
+are looked for at each request. Stored is only which sessions were signed out.
 """
 
 import secrets
@@ -18,7 +18,7 @@ from wellhead.domain.errors import JobError, NotFoundError, UnauthorizedError
 from wellhead.domain.keys import ApiKey, Organization
 from wellhead.services.keys import find_key, require_alive
 from wellhead.services.parts import Parts
-from wellhead.store import audit_log, keys, organizations
+from wellhead.store import audit_log, keys, organizations, sign_outs
 from wellhead.store.secrets import Cipher
 
 LIFE = timedelta(hours=12)
@@ -99,7 +99,7 @@ def seal(parts: Parts, session: ConsoleSession) -> str:
 
 
 def find_session(parts: Parts, sealed: str) -> ConsoleSession | None:
-    """Return what was sealed here; None if it was not, or is over."""
+    """Return what was sealed here; None if it was not, or its time has come."""
     try:
         session = _SESSIONS.validate_python(
             _seal(parts).decrypt(sealed.encode("utf-8", "surrogatepass"))
@@ -107,6 +107,22 @@ def find_session(parts: Parts, sealed: str) -> ConsoleSession | None:
     except JobError:
         return None
     return session if session.expires_at > parts.clock.now() else None
+
+
+async def sign_out(parts: Parts, session: ConsoleSession) -> None:
+    """Let nobody use this session any more, nor any copy of its cookie."""
+    async with parts.db.begin() as connection:
+        await sign_outs.note(
+            connection, session.id, session.opened_at + LONGEST, parts.clock.now()
+        )
+
+
+async def is_over(parts: Parts, session: ConsoleSession) -> bool:
+    """Tell whether its time has come or it was signed out."""
+    if session.expires_at <= parts.clock.now():
+        return True
+    async with parts.db.connect() as connection:
+        return await sign_outs.has(connection, session.id)
 
 
 def _seal(parts: Parts) -> Cipher:

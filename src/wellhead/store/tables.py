@@ -3,6 +3,7 @@
 from wellhead.store import (
     schema_audit_log,
     schema_consents,
+    schema_console,
     schema_definitions,
     schema_embedding,
     schema_rate_limits,
@@ -12,6 +13,7 @@ from wellhead.store.schema import metadata
 
 TOPICS = (
     schema_audit_log,
+    schema_console,
     schema_consents,
     schema_definitions,
     schema_embedding,

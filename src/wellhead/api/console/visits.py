@@ -3,8 +3,7 @@
 import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote
 from uuid import UUID
@@ -43,7 +42,6 @@ STALE = (
 )
 _FORM = "application/x-www-form-urlencoded"
 _MOST_FIELDS = 2000
-_MOST_SIGNED_OUT = 10_000
 _UNREADABLE = (DataError, psycopg.DataError, UnicodeEncodeError)
 
 
@@ -56,16 +54,6 @@ class Console:
     assets: Assets
     templates: Templates
     asks_for_keys: bool
-    signed_out: dict[UUID, datetime] = field(default_factory=dict)
-    """Sessions that were ended before their time, until that has come."""
-
-    def end(self, session: ConsoleSession) -> None:
-        """Let nobody use this session any more, in this process."""
-        now = self.parts.clock.now()
-        for ident in [one for one, at in self.signed_out.items() if at <= now]:
-            del self.signed_out[ident]
-        if len(self.signed_out) < _MOST_SIGNED_OUT:
-            self.signed_out[session.id] = session.expires_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +190,7 @@ def for_anyone(console: Console, handler: Handler) -> Endpoint:
 
 async def still_member(visit: Visit) -> None:
     """Raise UnauthorizedError once the session or its key has ended."""
-    now = visit.parts.clock.now()
-    is_over = visit.session.expires_at <= now
-    if is_over or visit.session.id in visit.console.signed_out:
+    if await sessions.is_over(visit.parts, visit.session):
         raise UnauthorizedError("The session is over")
     if visit.console.asks_for_keys:
         await sessions.require_member(visit.parts, visit.session)
@@ -212,7 +198,7 @@ async def still_member(visit: Visit) -> None:
 
 async def _visit(console: Console, request: Request) -> Visit:
     session = sessions.find_session(console.parts, request.cookies.get(COOKIE, ""))
-    if session is None or session.id in console.signed_out:
+    if session is None or await sessions.is_over(console.parts, session):
         session = sessions.open_session(console.parts)
     return Visit(
         console=console,

@@ -70,7 +70,7 @@ async def choose(visit: Visit) -> Response:
 
 
 async def sign_out(visit: Visit) -> Response:
-    visit.console.end(visit.session)
+    await sessions.sign_out(visit.parts, visit.session)
     response = visit.go("/sign-in", "You are signed out.")
     response.set_cookie(COOKIE, "", max_age=0, path=visit.base or "/", httponly=True)
     return response

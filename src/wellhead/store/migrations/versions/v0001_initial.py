@@ -13,6 +13,12 @@ def upgrade() -> None:
     op.execute("CREATE SEQUENCE version_seq AS bigint")
     op.execute("CREATE SEQUENCE job_sequence AS bigint")
     op.create_table(
+        "console_sign_out",
+        sa.Column("session_id", sa.UUID(), nullable=False),
+        sa.Column("until", postgresql.TIMESTAMP(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("session_id", name=op.f("pk_console_sign_out")),
+    )
+    op.create_table(
         "entity",
         sa.Column("connection_id", sa.UUID(), nullable=False),
         sa.Column("entity_key", sa.LargeBinary(), nullable=False),
