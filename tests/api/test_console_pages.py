@@ -152,6 +152,17 @@ async def test_a_job_is_shown_as_what_it_is(
     assert "Ask the collection" in said["completed"]
 
 
+async def test_a_jobs_page_says_where_its_log_is(
+    browser: Browser, given: Given
+) -> None:
+    connection = await given.connection()
+    job = connection["sync"]["last_job"]["id"]
+    said = text_of(await browser.get(f"/jobs/{job}"))
+
+    assert f"grep {job} wellhead.log" in said
+    assert f"journalctl -u wellhead -o cat | grep {job}" in said
+
+
 async def test_the_stream_of_a_job_that_is_over_tells_it_whole_and_ends(
     browser: Browser, given: Given, set_job: SetJob, app: Any
 ) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from wellhead.api.application import create_app
@@ -201,11 +202,12 @@ async def test_the_oddest_entities_are_stored_or_refused_with_a_reason(
     plain = [odd(f"plain-{n}") for n in range(100)]
     bench.script.items = lambda cursor: listed(cursor, *odd_ones, *plain)
 
-    with capture_logs() as logged:
+    with capture_logs([merge_contextvars]) as logged:
         job = await bench.sync()
 
     assert job.status is JobStatus.COMPLETED, job.error
     assert "entity broke" in {entry["event"] for entry in logged}
+    assert {entry.get("job_id") for entry in logged} == {str(job.id)}
     rows = await bench.rows("SELECT source_id, reason FROM job_failure")
     reasons = {row.source_id: row.reason for row in rows}
     for what, (entity, reason) in REFUSED.items():

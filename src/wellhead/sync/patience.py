@@ -4,6 +4,8 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from contextvars import copy_context
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from wellhead.domain.errors import (
@@ -110,7 +112,9 @@ async def in_own_thread(
         else:
             tell(lambda: future.set_result(result))
 
-    threading.Thread(target=run, name="connector", daemon=True).start()
+    # what it logs is of the job that wants it
+    run_here = partial(copy_context().run, run)
+    threading.Thread(target=run_here, name="connector", daemon=True).start()
     return await future
 
 

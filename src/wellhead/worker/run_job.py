@@ -12,6 +12,7 @@ import structlog
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from structlog.contextvars import bound_contextvars
 
 from wellhead.domain.embedding import IndexTable
 from wellhead.domain.errors import (
@@ -77,10 +78,13 @@ async def run_job(desk: Desk, job_id: UUID) -> None:
     if claimed is None:
         return
     held = desk.leases.hold(claimed.claim.job)
+    job = claimed.claim.job
+    about = {"job_id": str(job.id), "connection_id": str(job.connection_id)}
     try:
-        await _run(desk, claimed, held.stop)
+        with bound_contextvars(**about):  # whoever writes a line while it runs
+            await _run(desk, claimed, held.stop)
     finally:
-        desk.leases.drop(claimed.claim.job)
+        desk.leases.drop(job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +161,7 @@ async def _begin(
 async def _run(desk: Desk, claimed: _Claimed, stop: asyncio.Event) -> None:
     claim, turn, parts = claimed.claim, claimed.turn, desk.parts
     job = claim.job
-    log = _log.bind(job_id=str(job.id), connection_id=str(job.connection_id))
-    log.info("job claimed", attempt=job.attempt, mode=job.mode.value)
+    _log.info("job claimed", attempt=job.attempt, mode=job.mode.value)
     began = time.process_time()
     source: Source | None = None
     try:
@@ -178,9 +181,9 @@ async def _run(desk: Desk, claimed: _Claimed, stop: asyncio.Event) -> None:
         await _end_with(parts, claimed, error)
     finally:
         if source is not None:
-            await _close(source, log)
+            await _close(source)
             await tokens.settle(source.tokens)
-        log.info("job left", cpu_seconds=round(time.process_time() - began, 3))
+        _log.info("job left", cpu_seconds=round(time.process_time() - began, 3))
 
 
 def _refuse_cancelled(job: SyncJob) -> None:
@@ -198,7 +201,7 @@ def _refuse_hopeless(claim: Claim) -> None:
         )
 
 
-async def _close(source: Source, log: structlog.stdlib.BoundLogger) -> None:
+async def _close(source: Source) -> None:
     """Close a source whose job is over: neither a hang nor a bug of it matters now."""
     closing = asyncio.ensure_future(source.close())
     try:
@@ -206,9 +209,9 @@ async def _close(source: Source, log: structlog.stdlib.BoundLogger) -> None:
     finally:
         closing.cancel()
     if not closing.done():
-        log.warning("a source does not close", waited_seconds=CLOSE_SECONDS)
+        _log.warning("a source does not close", waited_seconds=CLOSE_SECONDS)
     elif not closing.cancelled() and closing.exception() is not None:
-        log.warning("a source did not close", exc_info=closing.exception())
+        _log.warning("a source did not close", exc_info=closing.exception())
 
 
 def _compose(desk: Desk, claimed: _Claimed, source: Source) -> Run:
