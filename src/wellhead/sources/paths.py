@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from pathspec import GitIgnoreSpec
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 
 def compile_patterns(lines: Iterable[str]) -> GitIgnoreSpec | None:
@@ -89,3 +89,26 @@ def _validated(patterns: list[str]) -> list[str]:
 
 
 Patterns = Annotated[list[str], AfterValidator(_validated)]
+Include = Annotated[
+    Patterns,
+    Field(
+        title="Include",
+        description="Only files that match one of these patterns, such as *.md.",
+    ),
+]
+Exclude = Annotated[
+    Patterns,
+    Field(
+        title="Exclude",
+        description="No files or folders that match one of these patterns.",
+    ),
+]
+LargestFile = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=10_000,
+        title="Largest file (MB)",
+        description="Larger files are reported as failed.",
+    ),
+]

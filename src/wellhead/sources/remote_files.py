@@ -14,7 +14,7 @@ from wellhead.domain.files import is_readable
 from wellhead.domain.items import Failure, Item, Ref, Upsert
 from wellhead.sources.base import Config
 from wellhead.sources.downloads import Downloads
-from wellhead.sources.paths import Globs, Patterns
+from wellhead.sources.paths import Exclude, Globs, Include, LargestFile
 
 ENTITY_TYPE = "File"
 
@@ -22,23 +22,9 @@ ENTITY_TYPE = "File"
 class FilesConfig(Config):
     """Which files are read; connectors add where they are."""
 
-    include: Patterns = Field(
-        default_factory=list,
-        title="Include",
-        description="Only files that match one of these patterns, such as *.md.",
-    )
-    exclude: Patterns = Field(
-        default_factory=list,
-        title="Exclude",
-        description="No files or folders that match one of these patterns.",
-    )
-    max_file_mb: int = Field(
-        200,
-        ge=1,
-        le=10_000,
-        title="Largest file (MB)",
-        description="Larger files are reported as failed.",
-    )
+    include: Include = Field(default_factory=list)
+    exclude: Exclude = Field(default_factory=list)
+    max_file_mb: LargestFile = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote, unquote
+
+from pydantic import Field
 
 from wellhead.domain.entities import Breadcrumb, Entity
 from wellhead.domain.items import Ref
@@ -22,6 +24,31 @@ UPDATED_NAMES = (
 )
 CREATED_NAMES = ("created_at", "inserted_at", "created_on", "created")
 _LONGEST_NAME = 200
+
+IdColumns = Annotated[
+    list[str],
+    Field(
+        title="ID columns",
+        description="Columns that identify a row; by default the primary key.",
+    ),
+]
+TitleColumn = Annotated[
+    str | None,
+    Field(
+        title="Title column",
+        description="Column with a row's name; by default the first text column.",
+    ),
+]
+TextColumns = Annotated[
+    list[str],
+    Field(
+        title="Text columns",
+        description="Columns to search in; by default all that hold text.",
+    ),
+]
+PageSize = Annotated[
+    int, Field(ge=1, le=10_000, title="Page size", description="Rows read at a time.")
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ from wellhead.sources.connectors.file_system.walk import (
     Walk,
     open_root,
 )
-from wellhead.sources.paths import Globs, Patterns
+from wellhead.sources.paths import Exclude, Globs, Include, LargestFile
 
 
 class FileSystemConfig(Config):
@@ -36,16 +36,8 @@ class FileSystemConfig(Config):
         title="Path",
         description="Folder or file on the server, absolute or beginning with ~.",
     )
-    include: Patterns = Field(
-        default_factory=list,
-        title="Include",
-        description="Only files that match one of these patterns, such as *.md.",
-    )
-    exclude: Patterns = Field(
-        default_factory=list,
-        title="Exclude",
-        description="No files or folders that match one of these patterns.",
-    )
+    include: Include = Field(default_factory=list)
+    exclude: Exclude = Field(default_factory=list)
     follow_symlinks: bool = Field(
         default=False,
         title="Follow symbolic links",
@@ -61,14 +53,7 @@ class FileSystemConfig(Config):
         title="Include hidden files",
         description="Also read files and folders whose name begins with a dot.",
     )
-    max_file_mb: int = Field(
-        200,
-        ge=1,
-        le=10_000,
-        title="Largest file (MB)",
-        description="Larger files are reported as failed.",
-    )
-
+    max_file_mb: LargestFile = 200
     read_permissions: bool = Field(
         default=False,
         title="Read permissions",

@@ -39,7 +39,7 @@ from wellhead.sources.connectors.git.repository import (
     TreeFile,
     find_head,
 )
-from wellhead.sources.paths import Globs, Patterns, storable
+from wellhead.sources.paths import Exclude, Globs, Include, storable
 
 ENTITY_TYPE = "GitFile"
 _PAGE_SIZE = 512
@@ -60,16 +60,8 @@ class GitConfig(Config):
         title="Branch",
         description="Branch or tag to read; without one, the default branch.",
     )
-    include: Patterns = Field(
-        default_factory=list,
-        title="Include",
-        description="Only files that match one of these patterns, such as docs/**.",
-    )
-    exclude: Patterns = Field(
-        default_factory=list,
-        title="Exclude",
-        description="No files or folders that match one of these patterns.",
-    )
+    include: Include = Field(default_factory=list)
+    exclude: Exclude = Field(default_factory=list)
     max_file_mb: int = Field(
         10,
         ge=1,

@@ -9,6 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import Field, field_validator, model_validator
 
 from wellhead.sources.base import Config
+from wellhead.sources.rows import IdColumns, PageSize, TextColumns, TitleColumn
 
 _SELECT = re.compile(r"(select|with|values|table)\b", re.IGNORECASE)
 
@@ -60,21 +61,9 @@ class TablesConfig(Config):
         title="Query",
         description="One SELECT to read instead of tables; it needs ID columns.",
     )
-    id_columns: list[str] = Field(
-        default_factory=list,
-        title="ID columns",
-        description="Columns that identify a row; by default the primary key.",
-    )
-    title_column: str | None = Field(
-        None,
-        title="Title column",
-        description="Column with a row's name; by default the first text column.",
-    )
-    text_columns: list[str] = Field(
-        default_factory=list,
-        title="Text columns",
-        description="Columns to search in; by default all that hold text.",
-    )
+    id_columns: IdColumns = Field(default_factory=list)
+    title_column: TitleColumn = None
+    text_columns: TextColumns = Field(default_factory=list)
     updated_at_column: str | None = Field(
         None,
         title="Updated-at column",
@@ -119,9 +108,7 @@ class TablesConfig(Config):
 
 
 class PostgreSQLConfig(TablesConfig):
-    page_size: int = Field(
-        500, ge=1, le=10_000, title="Page size", description="Rows read at a time."
-    )
+    page_size: PageSize = 500
 
 
 class PostgreSQLCredentials(Config):

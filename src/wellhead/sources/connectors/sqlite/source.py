@@ -26,7 +26,11 @@ from wellhead.sources.rows import (
     CREATED_NAMES,
     ENTITY_TYPE,
     UPDATED_NAMES,
+    IdColumns,
+    PageSize,
     Shape,
+    TextColumns,
+    TitleColumn,
     digest,
     json_value,
     plain_label,
@@ -47,24 +51,10 @@ class SQLiteConfig(Config):
         title="Tables",
         description="Tables or views to read; by default all tables.",
     )
-    id_columns: list[str] = Field(
-        default_factory=list,
-        title="ID columns",
-        description="Columns that identify a row; by default the primary key.",
-    )
-    title_column: str | None = Field(
-        None,
-        title="Title column",
-        description="Column with a row's name; by default the first text column.",
-    )
-    text_columns: list[str] = Field(
-        default_factory=list,
-        title="Text columns",
-        description="Columns to search in; by default all that hold text.",
-    )
-    page_size: int = Field(
-        500, ge=1, le=10_000, title="Page size", description="Rows read at a time."
-    )
+    id_columns: IdColumns = Field(default_factory=list)
+    title_column: TitleColumn = None
+    text_columns: TextColumns = Field(default_factory=list)
+    page_size: PageSize = 500
 
     @field_validator("path")
     @classmethod
