@@ -137,7 +137,7 @@ async def test_a_collection_without_a_table_has_nothing_to_describe(
 ) -> None:
     assert await described(index) == {}
     assert await described(index, 1) == {}
-    assert await index.collections() == []
+    assert await index.tables() == []
     assert await index.expunge(COLLECTION) is not None
     assert await index.forget_states(COLLECTION, 5)
 
@@ -147,9 +147,9 @@ async def test_collections_are_those_with_a_table(index: Index) -> None:
     for one in (COLLECTION, other):
         await index.append(one, DIMENSION, [entity(1)])
 
-    assert set(await index.collections()) == {COLLECTION, other}
+    assert set(await index.tables()) == {COLLECTION, other}
     await index.drop(other)
-    assert await index.collections() == [COLLECTION]
+    assert await index.tables() == [COLLECTION]
 
 
 @pytest.mark.parametrize("batches", [1, 4])

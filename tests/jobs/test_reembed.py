@@ -132,11 +132,11 @@ async def test_the_old_table_goes_when_nobody_reads_it_any_more(bench: Bench) ->
     await reembed(bench.parts)
 
     await drop_retired(bench.parts)
-    assert was.id in await bench.parts.index.collections(), "its grace is not over"
+    assert was.id in await bench.parts.index.tables(), "its grace is not over"
     for _ in range(2):  # a writer that slept may have made it anew
         await bench.execute("UPDATE retired_table SET not_before = now()")
         await drop_retired(bench.parts)
-        assert await bench.parts.index.collections() == [(await live(bench)).id]
+        assert await bench.parts.index.tables() == [(await live(bench)).id]
 
     assert await bench.scalar("SELECT count(*) FROM retired_table") == 0
     assert await bench.found("content") == {"000", "001", "002"}
@@ -552,7 +552,7 @@ async def test_back_again_half_way_the_new_table_is_given_up(
     assert (await bench.sync()).counts.kept == 3
     await bench.execute("UPDATE retired_table SET not_before = now()")
     await drop_retired(bench.parts)
-    assert await bench.parts.index.collections() == [was.id]
+    assert await bench.parts.index.tables() == [was.id]
 
 
 async def test_a_worker_with_an_older_embedder_changes_nothing(bench: Bench) -> None:

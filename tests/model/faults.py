@@ -137,7 +137,7 @@ class FaultyIndex:
         """Where the next search stands: it has its snapshot, and reads on later."""
 
     async def append(
-        self, collection_id: UUID, dimension: int, entities: Sequence[EntityChunks]
+        self, table_id: UUID, dimension: int, entities: Sequence[EntityChunks]
     ) -> None:
         await self._gates.pass_by("append", "before")
         if any(one.entity_key in self.refused for one in entities):
@@ -145,24 +145,24 @@ class FaultyIndex:
         fault = self.faults.pop() if self.faults else ""
         if fault == "refuse":
             raise OSError("the index is busy")
-        await self._index.append(collection_id, dimension, entities)
+        await self._index.append(table_id, dimension, entities)
         if fault == "slow":
             await asyncio.sleep(0.05)
         if fault == "lose":
             raise OSError("the answer was lost")
         await self._gates.pass_by("append", "after")
 
-    async def reader(self, collection_id: UUID) -> IndexReader:
+    async def reader(self, table_id: UUID) -> IndexReader:
         gate, self.slow_search = self.slow_search, None
         if gate is not None and gate.when == "before":
             await gate.stand()
-        reader = await self._index.reader(collection_id)
+        reader = await self._index.reader(table_id)
         if gate is not None and gate.when == "after":
             await gate.stand()
         return reader
 
-    def versions(self, collection_id: UUID) -> AsyncIterator[tuple[int, int]]:
-        return self._index.versions(collection_id)
+    def versions(self, table_id: UUID) -> AsyncIterator[tuple[int, int]]:
+        return self._index.versions(table_id)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._index, name)

@@ -21,73 +21,71 @@ class LateIndex:
         self._opening = asyncio.Lock()
 
     async def append(
-        self, collection_id: UUID, dimension: int, entities: Sequence[EntityChunks]
+        self, table_id: UUID, dimension: int, entities: Sequence[EntityChunks]
     ) -> None:
-        await (await self._opened()).append(collection_id, dimension, entities)
+        await (await self._opened()).append(table_id, dimension, entities)
 
     async def read_vectors(
         self,
-        collection_id: UUID,
+        table_id: UUID,
         versions: Sequence[int],
         ordinals: range | None = None,
     ) -> Mapping[bytes, Vectors]:
         index = await self._opened()
-        return await index.read_vectors(collection_id, versions, ordinals)
+        return await index.read_vectors(table_id, versions, ordinals)
 
     async def read_texts(
-        self, collection_id: UUID, version: int, ordinals: range
+        self, table_id: UUID, version: int, ordinals: range
     ) -> Mapping[int, str]:
         index = await self._opened()
-        return await index.read_texts(collection_id, version, ordinals)
+        return await index.read_texts(table_id, version, ordinals)
 
     async def read_entities(
         self,
-        collection_id: UUID,
+        table_id: UUID,
         versions: Sequence[int],
         ordinals: range | None = None,
     ) -> list[EntityChunks]:
         index = await self._opened()
-        return await index.read_entities(collection_id, versions, ordinals)
+        return await index.read_entities(table_id, versions, ordinals)
 
-    async def delete_versions(
-        self, collection_id: UUID, versions: Sequence[int]
-    ) -> int:
-        return await (await self._opened()).delete_versions(collection_id, versions)
+    async def delete_versions(self, table_id: UUID, versions: Sequence[int]) -> int:
+        return await (await self._opened()).delete_versions(table_id, versions)
 
-    async def delete_connection(self, collection_id: UUID, connection_id: UUID) -> int:
+    async def delete_connection(self, table_id: UUID, connection_id: UUID) -> int:
         index = await self._opened()
-        return await index.delete_connection(collection_id, connection_id)
+        return await index.delete_connection(table_id, connection_id)
 
-    async def reader(self, collection_id: UUID) -> IndexReader:
-        return await (await self._opened()).reader(collection_id)
+    async def reader(self, table_id: UUID) -> IndexReader:
+        return await (await self._opened()).reader(table_id)
 
-    async def maintain(self, collection_id: UUID) -> None:
-        await (await self._opened()).maintain(collection_id)
+    async def maintain(self, table_id: UUID) -> None:
+        await (await self._opened()).maintain(table_id)
 
-    async def versions(self, collection_id: UUID) -> AsyncIterator[tuple[int, int]]:
-        async for one in (await self._opened()).versions(collection_id):
+    async def versions(self, table_id: UUID) -> AsyncIterator[tuple[int, int]]:
+        async for one in (await self._opened()).versions(table_id):
             yield one
 
     async def stored(
-        self, collection_id: UUID, versions: Sequence[int] | None = None
+        self, table_id: UUID, versions: Sequence[int] | None = None
     ) -> AsyncIterator[StoredVersion]:
-        async for one in (await self._opened()).stored(collection_id, versions):
+        async for one in (await self._opened()).stored(table_id, versions):
             yield one
 
-    async def collections(self) -> list[UUID]:
-        return await (await self._opened()).collections()
+    async def tables(self) -> list[UUID]:
+        return await (await self._opened()).tables()
 
-    async def expunge(self, collection_id: UUID) -> int | None:
-        return await (await self._opened()).expunge(collection_id)
+    async def expunge(self, table_id: UUID) -> int | None:
+        return await (await self._opened()).expunge(table_id)
 
-    async def forget_states(self, collection_id: UUID, before: int) -> bool:
-        return await (await self._opened()).forget_states(collection_id, before)
+    async def forget_states(self, table_id: UUID, before: int) -> bool:
+        return await (await self._opened()).forget_states(table_id, before)
 
-    async def disk_bytes(self, collection_id: UUID) -> int:
-        return await (await self._opened()).disk_bytes(collection_id)
+    async def disk_bytes(self, table_id: UUID) -> int:
+        return await (await self._opened()).disk_bytes(table_id)
 
-    async def drop(self, collection_id: UUID) -> None:
-        await (await self._opened()).drop(collection_id)
+    async def drop(self, table_id: UUID) -> None:
+        await (await self._opened()).drop(table_id)
 
     async def close(self) -> None:
         if self._index is not None:

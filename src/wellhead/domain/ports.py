@@ -90,21 +90,23 @@ class Scope:
 
 
 class Index(Protocol):
-    """Where chunks are stored and searched; one table for each collection.
+    """Where chunks are stored and searched, in tables: the live one of each collection.
+
+    Which those are the ledger knows (store/index_tables.py).
 
     The index is a cache of the ledger: it may hold more than is committed, never
     less. Workers only append; deletes and maintain belong to one maintainer at a time.
     """
 
     async def append(
-        self, collection_id: UUID, dimension: int, entities: Sequence[EntityChunks]
+        self, table_id: UUID, dimension: int, entities: Sequence[EntityChunks]
     ) -> None:
         """Append chunks durably; raises when it is not known that they were."""
         ...
 
     async def read_vectors(
         self,
-        collection_id: UUID,
+        table_id: UUID,
         versions: Sequence[int],
         ordinals: range | None = None,
     ) -> Mapping[bytes, Vectors]:
@@ -115,14 +117,14 @@ class Index(Protocol):
         ...
 
     async def read_texts(
-        self, collection_id: UUID, version: int, ordinals: range
+        self, table_id: UUID, version: int, ordinals: range
     ) -> Mapping[int, str]:
         """Return the texts of those chunks of a version that are stored, in order."""
         ...
 
     async def read_entities(
         self,
-        collection_id: UUID,
+        table_id: UUID,
         versions: Sequence[int],
         ordinals: range | None = None,
     ) -> list[EntityChunks]:
@@ -133,30 +135,28 @@ class Index(Protocol):
         """
         ...
 
-    async def delete_versions(
-        self, collection_id: UUID, versions: Sequence[int]
-    ) -> int:
+    async def delete_versions(self, table_id: UUID, versions: Sequence[int]) -> int:
         """Remove every chunk of these versions; returns how many there were."""
         ...
 
-    async def delete_connection(self, collection_id: UUID, connection_id: UUID) -> int:
+    async def delete_connection(self, table_id: UUID, connection_id: UUID) -> int:
         """Remove every chunk of a connection; returns how many there were."""
         ...
 
-    async def reader(self, collection_id: UUID) -> "IndexReader":
+    async def reader(self, table_id: UUID) -> "IndexReader":
         """Open the newest state for the legs of one search."""
         ...
 
-    async def maintain(self, collection_id: UUID) -> None:
+    async def maintain(self, table_id: UUID) -> None:
         """Compact, build what indexes the size calls for, drop old table versions."""
         ...
 
-    def versions(self, collection_id: UUID) -> AsyncIterator[tuple[int, int]]:
+    def versions(self, table_id: UUID) -> AsyncIterator[tuple[int, int]]:
         """Yield (version, chunk count) of everything stored, for scrubbing."""
         ...
 
     def stored(
-        self, collection_id: UUID, versions: Sequence[int] | None = None
+        self, table_id: UUID, versions: Sequence[int] | None = None
     ) -> AsyncIterator[StoredVersion]:
         """Describe these versions, or all, ascending; an absent one is left out.
 
@@ -164,34 +164,34 @@ class Index(Protocol):
         """
         ...
 
-    async def collections(self) -> list[UUID]:
-        """Return every collection that has a table."""
+    async def tables(self) -> list[UUID]:
+        """Return the id of every table that there is."""
         ...
 
-    async def expunge(self, collection_id: UUID) -> int | None:
+    async def expunge(self, table_id: UUID) -> int | None:
         """Write anew what still holds deleted chunks; None if it must be done again.
 
         Returns the table's first clean state. Older ones keep them until dropped.
         """
         ...
 
-    async def forget_states(self, collection_id: UUID, before: int) -> bool:
+    async def forget_states(self, table_id: UUID, before: int) -> bool:
         """Drop states that no reader needs; True if none before this one is left."""
         ...
 
-    async def disk_bytes(self, collection_id: UUID) -> int:
-        """Return how much disk the collection's table takes, 0 without one."""
+    async def disk_bytes(self, table_id: UUID) -> int:
+        """Return how much disk the table takes, 0 without one."""
         ...
 
-    async def drop(self, collection_id: UUID) -> None:
-        """Remove the collection's table; absent is fine."""
+    async def drop(self, table_id: UUID) -> None:
+        """Remove the table; absent is fine."""
         ...
 
     async def close(self) -> None: ...
 
 
 class IndexReader(Protocol):
-    """One consistent view of a collection's chunks."""
+    """One consistent view of a table's chunks."""
 
     async def semantic(self, vector: Vectors, k: int, scope: Scope) -> list[Hit]:
         """Return the k nearest chunks by cosine; the score is the similarity."""

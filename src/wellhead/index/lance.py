@@ -1,4 +1,4 @@
-"""The index on LanceDB: one table for each collection in a local folder."""
+"""The index on LanceDB: tables of chunks in a local folder."""
 
 import asyncio
 import logging
@@ -87,13 +87,13 @@ class LanceIndex:
         return cls(root, connection, upkeep)
 
     async def append(
-        self, collection_id: UUID, dimension: int, entities: Sequence[EntityChunks]
+        self, table_id: UUID, dimension: int, entities: Sequence[EntityChunks]
     ) -> None:
         rows = await asyncio.to_thread(chunk_rows, dimension, entities)
         if rows.num_rows == 0:
             return
-        async with durable(self._folder(collection_id)):
-            table = await self._open_or_create(collection_id, dimension)
+        async with durable(self._folder(table_id)):
+            table = await self._open_or_create(table_id, dimension)
             with table:
                 async for attempt in retries():
                     with attempt:
@@ -101,12 +101,12 @@ class LanceIndex:
 
     async def read_vectors(
         self,
-        collection_id: UUID,
+        table_id: UUID,
         versions: Sequence[int],
         ordinals: range | None = None,
     ) -> Mapping[bytes, Vectors]:
         found: dict[bytes, Vectors] = {}
-        async with self._opened(collection_id) as table:
+        async with self._opened(table_id) as table:
             if table is None:
                 return found
             for predicate in version_predicates(versions):
@@ -122,9 +122,9 @@ class LanceIndex:
         return found
 
     async def read_texts(
-        self, collection_id: UUID, version: int, ordinals: range
+        self, table_id: UUID, version: int, ordinals: range
     ) -> Mapping[int, str]:
-        async with self._opened(collection_id) as table:
+        async with self._opened(table_id) as table:
             if table is None:
                 return {}
             query = table.query().where(f"version = {version}{within(ordinals)}")
@@ -135,11 +135,11 @@ class LanceIndex:
 
     async def read_entities(
         self,
-        collection_id: UUID,
+        table_id: UUID,
         versions: Sequence[int],
         ordinals: range | None = None,
     ) -> list[EntityChunks]:
-        async with self._opened(collection_id) as table:
+        async with self._opened(table_id) as table:
             if table is None:
                 return []
             found: list[pa.Table] = []
@@ -148,25 +148,23 @@ class LanceIndex:
                 found.append(await query.select(ENTITY_COLUMNS).to_arrow())
         return await asyncio.to_thread(entities_of, found)
 
-    async def delete_versions(
-        self, collection_id: UUID, versions: Sequence[int]
-    ) -> int:
-        return await self._delete(collection_id, version_predicates(versions))
+    async def delete_versions(self, table_id: UUID, versions: Sequence[int]) -> int:
+        return await self._delete(table_id, version_predicates(versions))
 
-    async def delete_connection(self, collection_id: UUID, connection_id: UUID) -> int:
+    async def delete_connection(self, table_id: UUID, connection_id: UUID) -> int:
         predicate = f"connection_id = {quoted(str(connection_id))}"
-        return await self._delete(collection_id, [predicate])
+        return await self._delete(table_id, [predicate])
 
-    async def reader(self, collection_id: UUID) -> "LanceReader":
+    async def reader(self, table_id: UUID) -> "LanceReader":
         """Open the newest state; the handle never moves on from it."""
         try:
-            return LanceReader(await self._open(collection_id))
+            return LanceReader(await self._open(table_id))
         except _MissingTableError:
             return LanceReader(None)
 
-    async def maintain(self, collection_id: UUID) -> None:
-        folder = self._folder(collection_id)
-        async with self._opened(collection_id) as table:
+    async def maintain(self, table_id: UUID) -> None:
+        folder = self._folder(table_id)
+        async with self._opened(table_id) as table:
             if table is None:
                 return
             async with durable(folder):
@@ -179,8 +177,8 @@ class LanceIndex:
                     _log.info("maintenance met a writer", extra={"table": folder.stem})
         await asyncio.to_thread(give_back_memory)
 
-    async def versions(self, collection_id: UUID) -> AsyncIterator[tuple[int, int]]:
-        async with self._opened(collection_id) as table:
+    async def versions(self, table_id: UUID) -> AsyncIterator[tuple[int, int]]:
+        async with self._opened(table_id) as table:
             if table is None:
                 return
             batches = await table.query().select(["version"]).to_batches()
@@ -191,11 +189,11 @@ class LanceIndex:
                 yield int(version), int(chunks)
 
     async def stored(
-        self, collection_id: UUID, versions: Sequence[int] | None = None
+        self, table_id: UUID, versions: Sequence[int] | None = None
     ) -> AsyncIterator[StoredVersion]:
         wanted = versions
         if wanted is None:
-            async with self._opened(collection_id) as table:
+            async with self._opened(table_id) as table:
                 if table is None:
                     return
                 found = await distinct_versions(table)
@@ -203,18 +201,18 @@ class LanceIndex:
         else:
             conditions = windows(sorted(wanted), named=True)
         for condition in conditions:  # each on the newest state: old ones are dropped
-            async with self._opened(collection_id) as table:
+            async with self._opened(table_id) as table:
                 described = [] if table is None else await describe(table, condition)
             for one in described:
                 yield one
 
-    async def collections(self) -> list[UUID]:
+    async def tables(self) -> list[UUID]:
         folders = await asyncio.to_thread(lambda: sorted(self._root.glob("*.lance")))
         return [UUID(one.stem) for one in folders if _IS_OURS.fullmatch(one.stem)]
 
-    async def expunge(self, collection_id: UUID) -> int | None:
-        folder = self._folder(collection_id)
-        async with self._opened(collection_id) as table:
+    async def expunge(self, table_id: UUID) -> int | None:
+        folder = self._folder(table_id)
+        async with self._opened(table_id) as table:
             if table is None:
                 return 0
             async with durable(folder):
@@ -225,70 +223,70 @@ class LanceIndex:
                         raise
                     return None
 
-    async def forget_states(self, collection_id: UUID, before: int) -> bool:
-        async with self._opened(collection_id) as table:
+    async def forget_states(self, table_id: UUID, before: int) -> bool:
+        async with self._opened(table_id) as table:
             if table is None:
                 return True
-            async with durable(self._folder(collection_id)):
+            async with durable(self._folder(table_id)):
                 return await forget_table_states(table, self._upkeep, before)
 
-    async def disk_bytes(self, collection_id: UUID) -> int:
-        return await asyncio.to_thread(bytes_of, self._folder(collection_id))
+    async def disk_bytes(self, table_id: UUID) -> int:
+        return await asyncio.to_thread(bytes_of, self._folder(table_id))
 
-    async def drop(self, collection_id: UUID) -> None:
-        await self._connection.drop_table(collection_id.hex, ignore_missing=True)
+    async def drop(self, table_id: UUID) -> None:
+        await self._connection.drop_table(table_id.hex, ignore_missing=True)
 
     async def close(self) -> None:
         self._connection.close()  # type: ignore[no-untyped-call]
 
-    def _folder(self, collection_id: UUID) -> Path:
-        return self._root / f"{collection_id.hex}.lance"
+    def _folder(self, table_id: UUID) -> Path:
+        return self._root / f"{table_id.hex}.lance"
 
     @asynccontextmanager
-    async def _opened(self, collection_id: UUID) -> AsyncIterator[AsyncTable | None]:
+    async def _opened(self, table_id: UUID) -> AsyncIterator[AsyncTable | None]:
         try:
-            table = await self._open(collection_id)
+            table = await self._open(table_id)
         except _MissingTableError:
             yield None
             return
         with table:
             yield table
 
-    async def _open(self, collection_id: UUID) -> AsyncTable:
+    async def _open(self, table_id: UUID) -> AsyncTable:
         try:
-            return await self._connection.open_table(collection_id.hex)
+            return await self._connection.open_table(table_id.hex)
         except ValueError as error:
             if "was not found" in str(error):
                 raise _MissingTableError from error
             raise
         except RuntimeError:
-            folder = self._folder(collection_id)
+            folder = self._folder(table_id)
             if not await asyncio.to_thread(remove_torn_manifests, folder):
                 raise
             _log.warning("removed empty manifests", extra={"table": folder.stem})
-            return await self._connection.open_table(collection_id.hex)
+            return await self._connection.open_table(table_id.hex)
 
-    async def _open_or_create(self, collection_id: UUID, dimension: int) -> AsyncTable:
+    async def _open_or_create(self, table_id: UUID, dimension: int) -> AsyncTable:
         with suppress(_MissingTableError):
-            return await self._open(collection_id)
+            return await self._open(table_id)
         # of two that create a table at once, Lance lets the second overwrite the
         # first along with rows already acknowledged
         async with exclusive(self._root / "create.lock"):
             with suppress(_MissingTableError):
-                return await self._open(collection_id)
+                return await self._open(table_id)
             table = await self._connection.create_table(
-                collection_id.hex, schema=table_schema(dimension)
+                table_id.hex, schema=table_schema(dimension)
             )
             await build_keyword_indexes(table)
             return table
 
-    async def _delete(self, collection_id: UUID, predicates: Sequence[str]) -> int:
+    async def _delete(self, table_id: UUID, predicates: Sequence[str]) -> int:
         removed = 0
-        async with self._opened(collection_id) as table:
+        async with self._opened(table_id) as table:
             if table is None:
                 return 0
             for predicate in predicates:
-                async with durable(self._folder(collection_id)):
+                async with durable(self._folder(table_id)):
                     async for attempt in retries():
                         with attempt:
                             result: Any = await table.delete(predicate)
@@ -335,7 +333,7 @@ class LanceReader:
 
 
 class _MissingTableError(Exception):
-    """The collection has no table yet."""
+    """There is no such table yet."""
 
 
 async def _rows(

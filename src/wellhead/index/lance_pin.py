@@ -35,13 +35,13 @@ def pin_folder(root: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def pin_tables(root: Path, collection_ids: Sequence[UUID], into: Path) -> None:
-    """Link the newest state of these collections' tables; one without a table is fine.
+def pin_tables(root: Path, table_ids: Sequence[UUID], into: Path) -> None:
+    """Link the newest state of these tables; one that is not there is fine.
 
     Nobody may delete from the tables meanwhile; appends may go on, and are left out.
     """
-    for collection_id in collection_ids:
-        table = root / f"{collection_id.hex}.lance"
+    for table_id in table_ids:
+        table = root / f"{table_id.hex}.lance"
         for name in _files_of_newest(table):
             link = into / table.name / name
             link.parent.mkdir(parents=True, exist_ok=True)

@@ -103,7 +103,7 @@ async def index_sizes(parts: Parts, organization_id: UUID) -> list[IndexSize]:
 
 async def check_more(parts: Parts) -> list[Check]:
     """Try what takes a moment: the index and the embedder have to be loaded."""
-    tables = await parts.index.collections()
+    tables = await parts.index.tables()
     found = [Check("Index", True, f"opened, {len(tables)} tables")]  # noqa: FBT003
     try:
         vector = await parts.embedder.embed_query("is anybody there?")

@@ -65,7 +65,7 @@ async def meet_running_jobs(parts: Parts) -> None:
     """
     [is_any] = await parts.reads.fetch(_IS_ANY_RUNNING, {}, bool)
     if is_any:
-        await parts.index.collections()
+        await parts.index.tables()
 
 
 def _read_boot_id() -> str | None:

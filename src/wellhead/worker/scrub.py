@@ -86,7 +86,7 @@ async def scrub(parts: Parts, *, repair: bool) -> ScrubReport:
     entities = versions = waiting = 0
     async with parts.db.connect() as connection:
         known = await audit.all_collections(connection)
-    tables = await parts.index.collections()
+    tables = await parts.index.tables()
     for row in known:
         if row.is_deleting:
             continue  # the purge has it in hand
@@ -158,7 +158,7 @@ async def _drop_stray_tables(
     found = 0
     async with parts.db.connect() as connection:
         known = await index_tables.known(connection)
-    now = set(await parts.index.collections())
+    now = set(await parts.index.tables())
     for table_id in tables:
         if table_id in known or table_id not in now:
             continue
@@ -200,7 +200,7 @@ class _Collection:
         """Tell that the table has gone, if there ought to be one."""
         async with self._parts.db.connect() as connection:
             is_needed = await audit.has_chunks(connection, self._id)
-        if not is_needed or self._table_id in await self._parts.index.collections():
+        if not is_needed or self._table_id in await self._parts.index.tables():
             return []
         return [self._finding(Damage.NO_TABLE, 1)]
 

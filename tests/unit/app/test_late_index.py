@@ -21,7 +21,7 @@ async def test_it_is_opened_once_by_the_first_who_ask(tmp_path: Path) -> None:
     assert opened == []
 
     collections, deleted = await asyncio.gather(
-        index.collections(), index.delete_versions(uuid4(), [])
+        index.tables(), index.delete_versions(uuid4(), [])
     )
     await index.close()
 
@@ -47,7 +47,7 @@ async def test_who_comes_after_a_failure_tries_again(tmp_path: Path) -> None:
 
     index = LateIndex(opening)
     first, second = await asyncio.gather(
-        index.collections(), index.collections(), return_exceptions=True
+        index.tables(), index.tables(), return_exceptions=True
     )
     await index.close()
 
