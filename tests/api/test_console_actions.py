@@ -8,10 +8,15 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 from tests.api.conftest import Given, PutEntity, SetJob
 from tests.api.console import Browser, browser_of, text_of
+from tests.api.test_search_agentic import FINISH
+from tests.api.thinking import thinking
+from tests.scripted_model import calls
 
 from wellhead.api.application import create_app
+from wellhead.api.console.views import exploring
 from wellhead.services.parts import Parts
 
 ENDPOINT = "https://93.184.216.34/never-called"
@@ -191,6 +196,49 @@ async def test_searching_shows_passages_and_the_same_call_for_programs(
     assert "The search was not done." in text_of(odd)
     assert "needs a language model" in text_of(agentic)
     assert "No language model is configured" in text_of(classic)
+
+
+async def test_an_agentic_search_says_what_it_lacks(
+    parts: Any, key: str, given: Given, put_entity: PutEntity
+) -> None:
+    connection = await given.connection()
+    await put_entity(connection["id"], "birds.md", "The heron stands still.")
+    async with parts.db.begin() as db:
+        await db.execute(text("UPDATE collection SET embedding_model_name = 'gone'"))
+    path = f"/collections/{connection['readable_collection_id']}"
+    lines = (calls(("search", {"query": "heron"})), FINISH, FINISH)
+    async with (
+        thinking(parts, key, *lines) as wired,
+        browser_of(wired.app, key) as browser,
+    ):
+        token = await browser.token(path)
+        told = await browser.get(
+            f"{path}/search/agentic/subscribe?q=heron&tier=agentic&form_token={token}"
+        )
+
+    assert "event: end" in told.text
+    assert "It was searched by words only: the collection" in told.text
+
+
+async def test_an_agentic_search_that_breaks_says_so(
+    parts: Any, key: str, given: Given, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = await given.connection()
+    path = f"/collections/{connection['readable_collection_id']}"
+
+    async def broken(*_: Any) -> None:
+        raise TypeError("a mistake of the program")
+
+    monkeypatch.setattr(exploring, "explore", broken)
+    async with thinking(parts, key) as wired, browser_of(wired.app, key) as browser:
+        token = await browser.token(path)
+        told = await browser.get(
+            f"{path}/search/agentic/subscribe?q=heron&tier=agentic&form_token={token}"
+        )
+
+    assert "The search failed; please try again" in told.text
+    assert "event: end" in told.text
+    assert "a mistake" not in told.text
 
 
 async def test_keys_are_made_shown_once_replaced_and_revoked(

@@ -152,6 +152,24 @@ async def test_a_job_is_shown_as_what_it_is(
     assert "Ask the collection" in said["completed"]
 
 
+@pytest.mark.parametrize("number", ["9" * 5_000, "9" * 30, "\u0663", "\u00b2", "-1"])
+async def test_no_number_in_an_address_is_too_long(
+    browser: Browser, given: Given, number: str
+) -> None:
+    for path in (
+        "/jobs?before=",
+        "/audit?before=",
+        "/collections?skip=",
+        "/keys?skip=",
+    ):
+        answer = await browser.get(f"{path}{number}")
+        assert answer.status_code == 200, path
+    connection = await given.connection()
+    run = f"/connections/{connection['id']}"
+    ran = await browser.post(f"{run}/run", page=run, confirm_deletes=number)
+    assert ran.status_code < 500
+
+
 async def test_a_jobs_page_says_where_its_log_is(
     browser: Browser, given: Given
 ) -> None:

@@ -17,6 +17,7 @@ EVERYTHING = {"BaseException", "Exception"}
 CATCHES_EVERYTHING: dict[str, list[str]] = {
     "api/agentic_stream.py": ["told in the stream that has begun"],
     "api/around/bounds.py": ["whatever went wrong is answered and logged once"],
+    "api/console/views/exploring.py": ["told in the stream that has begun"],
     "api/mcp/server.py": ["the SDK would tell an agent the words of any error"],
     "api/routes/search_legacy.py": ["told in the stream that has begun"],
     "rerank/onnx.py": ["whatever the operator's model raises, searches do without it"],

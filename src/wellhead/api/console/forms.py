@@ -95,6 +95,16 @@ def read(group: str, fields: Sequence[Field], form: Form) -> dict[str, Any]:
     return found
 
 
+def whole_number(text: str, *, most: int) -> int | None:
+    """Return the number that a text is, or the most there can be; None of other texts.
+
+    Python refuses to read numbers of thousands of digits.
+    """
+    if not text.isdecimal():
+        return None
+    return most if len(text) > len(str(most)) else min(int(text), most)
+
+
 def typed_value(field: Field, text: str) -> str | int | float:
     """Return a number where one is wanted and was typed; else the text."""
     plain = text.strip()
@@ -104,9 +114,9 @@ def typed_value(field: Field, text: str) -> str | int | float:
         number = float(plain)
     except ValueError:
         return plain
-    if plain.lstrip("+-").isdecimal():
-        return int(plain)
-    return number if math.isfinite(number) else plain
+    if not math.isfinite(number):  # thousands of digits are not read as a whole one
+        return plain
+    return int(plain) if plain.lstrip("+-").isdecimal() else number
 
 
 def problems_of(error: RequestError) -> Problems:

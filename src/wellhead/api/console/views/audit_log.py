@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from wellhead.api.console.forms import whole_number
 from wellhead.api.console.visits import Visit
 from wellhead.domain.audit import Action
 from wellhead.services import audit_log
@@ -17,7 +18,7 @@ async def list_all(visit: Visit) -> Response:
         visit.parts,
         visit.tenant,
         limit=PAGE + 1,
-        before=min(int(before), _MOST) if before.isdecimal() else None,
+        before=whole_number(before, most=_MOST),
         action=Action(wanted) if wanted in actions else None,
     )
     return visit.page(

@@ -6,7 +6,12 @@ from pydantic import TypeAdapter
 from starlette.responses import HTMLResponse, Response
 
 from wellhead.api.console.charts import stacked
-from wellhead.api.console.forms import Problems, problem_with, problems_of
+from wellhead.api.console.forms import (
+    Problems,
+    problem_with,
+    problems_of,
+    whole_number,
+)
 from wellhead.api.console.views import search
 from wellhead.api.console.visits import Visit
 from wellhead.api.schemas.collections import CollectionName
@@ -42,7 +47,7 @@ async def list_all(visit: Visit) -> Response:
 
 
 def _whole(text: str) -> int:
-    return min(int(text), 2**31) if text.isdecimal() else 0
+    return whole_number(text, most=2**31) or 0
 
 
 async def ask_for_new(visit: Visit) -> Response:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from wellhead.api.console.forms import whole_number
 from wellhead.api.console.live import Shown, stream
 from wellhead.api.console.views import consent
 from wellhead.api.console.visits import Visit
@@ -26,6 +27,7 @@ FIRST_JOBS = 8
 FAILURES_PAGE = 100
 _ATTENTION = "attention"
 FOLLOW_SECONDS = 1.0
+_MOST_DELETES = 2**31 - 1
 
 
 async def list_all(visit: Visit) -> Response:
@@ -133,8 +135,7 @@ async def follow(visit: Visit) -> Response:
 async def run(visit: Visit) -> Response:
     """Start a job, full or not, or one that may make the deletes that are held."""
     ident = visit.step("id")
-    confirmed = visit.form.text("confirm_deletes")
-    number = int(confirmed) if confirmed.isdecimal() else None
+    number = whole_number(visit.form.text("confirm_deletes"), most=_MOST_DELETES)
     try:
         if number is not None:
             await connections.check_confirmation(

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncIterator
 from uuid import UUID
 
+import structlog
 from starlette.responses import Response
 
 from wellhead.api.agentic_stream import Errand
@@ -14,12 +15,14 @@ from wellhead.api.console.visits import STALE, Visit
 from wellhead.api.progress_stream import SLOW_SECONDS, ProgressResponse
 from wellhead.api.routes.search import means_of
 from wellhead.domain.errors import ForbiddenError, RequestError
+from wellhead.domain.search import Answer
 from wellhead.search.agentic import explore
 from wellhead.search.events import AgenticQuery, Done, Event
 from wellhead.search.means import Means
 from wellhead.services.collections import find_collection_id
 
 _LOOK_SECONDS = 0.5
+log = structlog.get_logger(__name__)
 PLACE = "live-exploring"
 
 
@@ -64,6 +67,10 @@ async def _events(
         yield _end(visit, asked, done, seen)
     except RequestError as error:
         yield _part(visit, Found(error=error.message), seen, asked)
+    except Exception:  # the answer has begun: an error page cannot follow
+        log.exception("search in the console failed", collection_id=str(collection_id))
+        failed = Found(error="The search failed; please try again")
+        yield _part(visit, failed, seen, asked)
     finally:
         await errand.end()
     yield event("end", "")
@@ -77,8 +84,8 @@ def _steps(visit: Visit, seen: list[Event]) -> bytes:
 def _end(visit: Visit, asked: Asked, done: Done | None, seen: list[Event]) -> bytes:
     if done is None:
         return _part(visit, Found(error="The server is restarting."), seen, asked)
-    passages = search.passages(done.results, asked.query)
-    found = Found(passages, done.duration_ms / 1000)
+    answered = Answer(done.results, done.silent, done.by_words)
+    found = search.found_of(answered, asked, done.duration_ms / 1000)
     return _part(visit, found, seen, asked)
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from starlette.responses import Response
 
+from wellhead.api.console.forms import whole_number
 from wellhead.api.console.live import Shown, stream
 from wellhead.api.console.visits import Visit
 from wellhead.domain.errors import ConflictError
@@ -27,7 +28,7 @@ async def list_all(visit: Visit) -> Response:
         visit.parts,
         visit.tenant,
         statuses,
-        before=min(int(before), _MOST_SEQUENCE) if before.isdecimal() else None,
+        before=whole_number(before, most=_MOST_SEQUENCE),
         limit=PAGE + 1,
     )
     return visit.page(

@@ -3,7 +3,7 @@
 from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
-from wellhead.api.console.forms import Problems
+from wellhead.api.console.forms import Problems, whole_number
 from wellhead.api.console.visits import Visit
 from wellhead.api.schemas.api_keys import ApiKeyCreate
 from wellhead.domain.errors import ConflictError
@@ -22,8 +22,7 @@ async def list_all(visit: Visit) -> Response:
 async def _page(
     visit: Visit, made: NewKey | None, problems: Problems, *, name: str = ""
 ) -> Response:
-    text = visit.asked("skip")
-    skip = min(int(text), 2**31) if text.isdecimal() else 0
+    skip = whole_number(visit.asked("skip"), most=2**31) or 0
     found = await keys.list_keys(visit.parts, visit.tenant, skip=skip, limit=PAGE + 1)
     return visit.page(
         "keys.html",

@@ -121,11 +121,19 @@ async def answer(visit: Visit, collection_id: UUID, asked: Asked) -> Found | Non
     except RequestError as error:
         return Found(error=error.message)
     seconds = time.perf_counter() - started
-    missing = [f"{one.source_name} is missing: {one.why}." for one in answered.silent]
+    return found_of(answered, asked, seconds, note)
+
+
+def found_of(
+    answered: Answer, asked: Asked, seconds: float, note: str | None = None
+) -> Found:
+    """Return what is shown of an answer, with what it lacks."""
+    said = [note] if note else []
+    said += [f"{one.source_name} is missing: {one.why}." for one in answered.silent]
     if answered.by_words is not None:
-        missing.append(f"It was searched by words only: {answered.by_words}.")
-    said = " ".join(filter(None, [note, *missing])) or None
-    return Found(passages(answered.results, asked.query), seconds, said)
+        said.append(f"It was searched by words only: {answered.by_words}.")
+    shown = passages(answered.results, asked.query)
+    return Found(shown, seconds, " ".join(said) or None)
 
 
 async def _results(
