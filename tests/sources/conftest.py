@@ -10,13 +10,24 @@ import pytest
 from sqlalchemy import insert
 from tests.bench import Bench, bench
 from tests.servers.file_servers import sftp, webdav
+from tests.servers.mail_servers import dovecot, poor_dovecot
 from tests.servers.object_stores import azure_blob, gcs, s3
 from tests.servers.web_servers import nginx
 
 from wellhead.sources.registry import Registry
 from wellhead.store.schema import credential
 
-__all__ = ["azure_blob", "bench", "gcs", "nginx", "s3", "sftp", "webdav"]
+__all__ = [
+    "azure_blob",
+    "bench",
+    "dovecot",
+    "gcs",
+    "nginx",
+    "poor_dovecot",
+    "s3",
+    "sftp",
+    "webdav",
+]
 
 Connect = Callable[[str, dict[str, Any], dict[str, Any]], Awaitable[Bench]]
 

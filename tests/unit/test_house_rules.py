@@ -31,6 +31,9 @@ CATCHES_EVERYTHING: dict[str, list[str]] = {
         "a half-made clone is removed, then the error goes on",
         "a half-written file is removed, then the error goes on",
     ],
+    "sources/connectors/imap/session.py": [
+        "a connection that is half made is closed, then the error goes on"
+    ],
     "sources/live.py": ["a connector's search is other people's code"],
     "sources/registry.py": ["a broken plug-in must not stop the program"],
     "sources/testing/reading.py": ["a check tells whatever a source raised"],

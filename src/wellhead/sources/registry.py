@@ -28,6 +28,7 @@ BUILT_IN: tuple[str, ...] = (
     "sftp.source:SFTPSource",
     "web.source:WebSource",
     "rss.source:RSSSource",
+    "imap.source:IMAPSource",
     "timed:TimedSource",
     "stub:StubSource",
     "incremental_stub:IncrementalStubSource",
