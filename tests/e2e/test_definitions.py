@@ -56,6 +56,14 @@ def test_a_declared_source_is_added_connected_searched_and_removed(
 ) -> None:
     ask = served_program.ask
     assert ask("sources", "check", str(file))["entity_types"] == ["MyTicket"]
+    trial = ("sources", "try", str(file), "--credential")
+    [read] = ask(*trial, "token=right-token")["entities"]
+    assert (read["id"], read["text"]) == ("1", "It is the carburettor.")
+    shown = served_program.run(*trial, "token=right-token", "--no-json").stdout
+    assert shown == "--- MyTicket 1\nT1\n\nIt is the carburettor.\n"
+    wrong = served_program.run(*trial, "token=wrong-token")
+    assert (wrong.returncode, "answered 401" in wrong.stderr) == (1, True)
+    assert "wrong-token" not in wrong.stderr
     assert ask("sources", "add", str(file))["short_name"] == "my_tracker"
     listed = [one["short_name"] for one in ask("sources", "list")]
     assert "my_tracker" in listed

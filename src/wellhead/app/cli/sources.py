@@ -98,6 +98,33 @@ def check(file: File, json: AsJson = None) -> None:
     )
 
 
+@commands.command("try", epilog="Example: wellhead sources try ./my.yaml")
+def try_it(
+    file: File,
+    config: Annotated[list[str] | None, typer.Option(help="key=value")] = None,
+    credential: Annotated[list[str] | None, typer.Option(help="key=value")] = None,
+    stream: Annotated[str | None, typer.Option(help="Only this one.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many to read.")] = 5,
+    json: AsJson = None,
+) -> None:
+    """Read a little of what a file declares, and show it; nothing is stored."""
+    from wellhead.app.cli.definition_trial import Trial, told, tried
+    from wellhead.app.cli.output import wants_json
+
+    trial = Trial(
+        file=file,
+        config=config or [],
+        credentials=credential or [],
+        stream=stream,
+        limit=limit,
+    )
+    data = tried(trial)
+    if wants_json(asked=json):
+        show(data, facts, as_json=True)
+    else:
+        typer.echo(told(data))
+
+
 @commands.command("add", epilog="Example: wellhead sources add ./my.yaml")
 def add(
     file: File,
