@@ -55,15 +55,6 @@ def test_a_declared_source_is_added_connected_searched_and_removed(
     served_program: Program, file: Path
 ) -> None:
     ask = served_program.ask
-    assert ask("sources", "check", str(file))["entity_types"] == ["MyTicket"]
-    trial = ("sources", "try", str(file), "--credential")
-    [read] = ask(*trial, "token=right-token")["entities"]
-    assert (read["id"], read["text"]) == ("1", "It is the carburettor.")
-    shown = served_program.run(*trial, "token=right-token", "--no-json").stdout
-    assert shown == "--- MyTicket 1\nT1\n\nIt is the carburettor.\n"
-    wrong = served_program.run(*trial, "token=wrong-token")
-    assert (wrong.returncode, "answered 401" in wrong.stderr) == (1, True)
-    assert "wrong-token" not in wrong.stderr
     assert ask("sources", "add", str(file))["short_name"] == "my_tracker"
     listed = [one["short_name"] for one in ask("sources", "list")]
     assert "my_tracker" in listed
@@ -105,3 +96,16 @@ def test_a_source_is_added_without_a_server(program: Program, file: Path) -> Non
     listed = [one["short_name"] for one in program.ask("sources", "list")]
     assert "my_tracker" in listed
     program.ask("sources", "remove", "my_tracker", "--local")
+
+
+def test_a_definition_is_checked_and_tried_first(program: Program, file: Path) -> None:
+    checked = program.ask("sources", "check", str(file))
+    assert checked["entity_types"] == ["MyTicket"]
+    trial = ("sources", "try", str(file), "--credential")
+    [read] = program.ask(*trial, "token=right-token")["entities"]
+    assert (read["id"], read["text"]) == ("1", "It is the carburettor.")
+    shown = program.run(*trial, "token=right-token", "--no-json").stdout
+    assert shown == "--- MyTicket 1\nT1\n\nIt is the carburettor.\n"
+    wrong = program.run(*trial, "token=wrong-token")
+    assert (wrong.returncode, "answered 401" in wrong.stderr) == (1, True)
+    assert "wrong-token" not in wrong.stderr
