@@ -11,14 +11,10 @@ from wellhead.domain.items import Delete, Failure, Item, Ref
 from wellhead.sources.declared.definition import Changes, Removed, Stream
 from wellhead.sources.declared.entities import Describer, holds
 from wellhead.sources.declared.progress import Progress
-from wellhead.sources.declared.requests import (
-    call_of,
-    listing,
-    since_of,
-    vendors_time,
-)
+from wellhead.sources.declared.requests import call_of, listing, since_of
 from wellhead.sources.declared.templates import Values, moment, path, template
 from wellhead.sources.http import ApiClient, GoneError, field
+from wellhead.sources.http.judge import moment_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +33,7 @@ class Changing:
         values = {**self.describer.values({}), "since": since_of(changes, since)}
         start, asked = self.progress.step(0).page, set[Ref]()
         async for page in listing(self.client, changes, values, start=start):
-            now = vendors_time(page.answer)
+            now = moment_of(page.answer.headers)
             self.progress.mark(self.name, now)
             _refuse_old(changes, since, now)
             for entry in page.records:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from wellhead.domain.errors import ConfigError, RetryableError
@@ -207,15 +206,6 @@ class DeclaredClient(ApiClient):
                 f"{self.api.name} answered {answer.request} with errors{said}"
             )
         return answer, body
-
-
-def vendors_time(answer: Answer) -> datetime | None:
-    """Return when the vendor answered, by its own clock: ours may be wrong."""
-    try:
-        found = parsedate_to_datetime(answer.headers.get("date", ""))
-    except ValueError:
-        return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def since_of(changes: Changes, mark: datetime) -> str:

@@ -20,8 +20,9 @@ from wellhead.domain.items import (
 from wellhead.sources.declared.definition import Definition, Listing, Stream
 from wellhead.sources.declared.entities import Describer, Family
 from wellhead.sources.declared.progress import Progress
-from wellhead.sources.declared.requests import listing, vendors_time
+from wellhead.sources.declared.requests import listing
 from wellhead.sources.http import ApiClient
+from wellhead.sources.http.judge import moment_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ class Walk:
         values = describer.values({})
         async for page in listing(self.client, asked, values, start=start):
             if at.depth == 0:
-                self.progress.mark(at.name, vendors_time(page.answer))
+                self.progress.mark(at.name, moment_of(page.answer.headers))
             async with aclosing(self._records(at, describer, page.records)) as items:
                 async for item in items:
                     yield item
