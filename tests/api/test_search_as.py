@@ -111,6 +111,7 @@ MISTAKES = (
 )
 
 
+@pytest.mark.soak  # of the tests above, not of the program
 @pytest.mark.parametrize(
     "mistake", MISTAKES, ids=lambda one: f"{one.where.__name__}-{one.new}"
 )
