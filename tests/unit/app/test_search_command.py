@@ -1,6 +1,7 @@
 """What `wellhead search` asks the server for."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,16 @@ from wellhead.app.cli import make_app, server
 from wellhead.app.cli.server import Server
 
 Call = Callable[..., Result]
+RESULTS = [
+    {
+        "name": "Pumps",
+        "textual_representation": "The pump",
+        "relevance_score": 1.0,
+        "breadcrumbs": [],
+        "web_url": None,
+        "context": {"before": ["the one before"], "after": ["the one after"]},
+    }
+]
 
 
 @pytest.fixture
@@ -38,7 +49,10 @@ def search(
             name: request.headers.get(name) for name in ("X-As-User", "X-As-Groups")
         }
         headers.append(names)
-        return httpx.Response(200, json={"results": []})
+        told = (
+            {"X-Search-Fallback": "keyword; no embedder"} if names["X-As-User"] else {}
+        )
+        return httpx.Response(200, json={"results": RESULTS}, headers=told)
 
     @contextmanager
     def connected(_url: str | None, _data_dir: Path | None) -> Iterator[Server]:
@@ -60,8 +74,28 @@ def test_nothing_is_filtered_unless_told(search: Call, asked: list[Any]) -> None
             "offset": 20,
             "retrieval_strategy": "keyword",
             "filter": None,
+            "group_by_entity": False,
+            "recency_bias": 0,
+            "context": 0,
         }
     ]
+
+
+def test_documents_recent_ones_and_context_are_asked_for(
+    search: Call, asked: list[Any]
+) -> None:
+    shown = search("--by-entity", "--recency", "0.5", "--context", "2", "--no-json")
+
+    wanted = {"group_by_entity": True, "recency_bias": 0.5, "context": 2}
+    assert {name: asked[0][name] for name in wanted} == wanted
+    assert re.search(r"the one before\n +The pump\n +the one after", shown.stdout)
+
+
+def test_what_was_searched_otherwise_is_said_beside_the_answer(search: Call) -> None:
+    done = search("--as-user", "ann")
+
+    assert "searched otherwise than asked: keyword; no embedder" in done.stderr
+    assert json.loads(done.stdout) == {"results": RESULTS}
 
 
 def test_it_asks_for_somebody_whatever_their_name(

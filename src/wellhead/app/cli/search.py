@@ -42,6 +42,18 @@ def search(
         list[str] | None, typer.Option("--filter", "-f", help=FILTER_HELP)
     ] = None,
     offset: Annotated[int, typer.Option(min=0, help="How many to leave out.")] = 0,
+    by_entity: Annotated[
+        bool,
+        typer.Option("--by-entity", help="Only the best passage of each document."),
+    ] = False,
+    recency: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="How much age counts against a result."),
+    ] = 0,
+    context: Annotated[
+        int,
+        typer.Option(min=0, max=5, help="So many passages around each, too."),
+    ] = 0,
     as_user: AsUser = None,
     as_groups: AsGroups = None,
     url: Url = None,
@@ -60,12 +72,19 @@ def search(
         "offset": offset,
         "retrieval_strategy": strategy.value,
         "filter": _filter(conditions or ()),
+        "group_by_entity": by_entity,
+        "recency_bias": recency,
+        "context": context,
     }
     with connect_or_start(url, data_dir) as server:
         found = get_collection(server, collection)
         path = f"/collections/{segment(found['readable_id'])}/search/instant"
         server.act_for(principal_headers(as_user, as_groups or ()))
-        show(server.post(path, body), _hits, as_json=json)
+        answer = server.answer(path, body)
+    fallback = answer.headers.get("X-Search-Fallback")
+    if fallback is not None:
+        typer.echo(f"searched otherwise than asked: {fallback}", err=True)
+    show(answer.json(), _hits, as_json=json)
 
 
 def _filter(given: Sequence[str]) -> Any:
@@ -106,13 +125,21 @@ def _hits(answer: dict[str, Any]) -> Any:
     return Group(*hits, *missing)
 
 
+def _excerpt(text: str) -> str:
+    whole = " ".join(plain(text).split())
+    is_long = len(whole) > EXCERPT_CHARACTERS
+    return whole[:EXCERPT_CHARACTERS] + "…" if is_long else whole
+
+
 def _hit(number: int, one: dict[str, Any]) -> Any:
     from rich.text import Text
 
     steps = " / ".join(step["name"] for step in one["breadcrumbs"])
-    passage = " ".join(plain(one["textual_representation"]).split())
-    if len(passage) > EXCERPT_CHARACTERS:
-        passage = passage[:EXCERPT_CHARACTERS] + "…"
+    around = one.get("context") or {"before": [], "after": []}
+    passage = "\n     ".join(
+        _excerpt(text)
+        for text in (*around["before"], one["textual_representation"], *around["after"])
+    )
     return Text.assemble(
         (f"{number:>3}. ", "dim"),
         (plain(one["name"]), "bold"),

@@ -81,6 +81,10 @@ class Server:
     def post(self, path: str, body: Any = None, **params: Any) -> Any:
         return self._ask("POST", path, json=body, params=params)
 
+    def answer(self, path: str, body: Any) -> httpx.Response:
+        """Post, and return all of the answer: some is told in headers only."""
+        return self._answer("POST", path, json=body, params={})
+
     def patch(self, path: str, body: Any) -> Any:
         return self._ask("PATCH", path, json=body, params={})
 
