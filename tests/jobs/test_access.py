@@ -142,11 +142,19 @@ async def test_who_lost_access_is_shut_out_though_the_new_content_cannot_be_read
     assert bool(await bench.found("content", EVE)) is EVE.may_see(now)
 
 
-async def test_what_never_told_stays_so_though_it_fails(bench, papers: Papers) -> None:
+@pytest.mark.parametrize(
+    ("now", "found"),
+    [(ALL, {"a"}), (Access(), {"a"}), (TO_EVE, set()), (NOBODY, set())],
+)
+async def test_what_was_never_told_is_shown_to_no_more_and_restricted_to_nobody(
+    bench, papers: Papers, now: Access, found: set[str]
+) -> None:
     papers.access = {"a": Access()}
     await bench.sync()
-    papers.access, papers.is_broken, papers.version = {"a": ALL}, True, "2"
+    papers.access, papers.is_broken, papers.version = {"a": now}, True, "2"
     await bench.sync()
 
     assert await bench.found("content", ANN) == set()
-    assert await bench.found("content", replace(ANN, sees_unlisted=True)) == {"a"}
+    assert await bench.found("content", replace(ANN, sees_unlisted=True)) == found
+    assert await bench.found("content", EVE) == set()
+    assert await bench.found("content") == {"a"}

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from wellhead.domain.entities import Access
+from wellhead.domain.entities import NOT_TOLD, Access
 from wellhead.domain.principals import Principal
 from wellhead.store.arrays import byteas, texts
 
@@ -44,13 +44,16 @@ _LET_IN_FEWER = text(
       END)
     FROM (
       SELECT k AS entity_key, CAST(a AS jsonb) -> 'is_public' AS is_public,
-        CAST(a AS jsonb) -> 'viewers' AS viewers
+        CAST(a AS jsonb) -> 'viewers' AS viewers,
+        (CAST(a AS jsonb) -> 'is_told')::boolean AS is_told
       FROM unnest(CAST(:keys AS bytea[]), CAST(:told AS text[])) AS u(k, a)
     ) AS t
     WHERE e.connection_id = :connection_id AND e.entity_key = t.entity_key
       -- so the index is used, whatever the planner knows of the table
       AND e.entity_key = ANY(CAST(:keys AS bytea[]))
-      AND (e.meta ->> 'viewers' IS NOT NULL OR e.meta ->> 'is_public' IS NOT NULL)
+      -- nobody told who may see it, and who may now is not everybody: then nobody
+      AND (e.meta ->> 'viewers' IS NOT NULL OR e.meta ->> 'is_public' IS NOT NULL
+        OR t.is_told AND t.is_public <> 'true')
     """
 )
 
@@ -63,7 +66,13 @@ async def let_in_fewer(
     Nobody is let in: what is shown is still the old content, which may be for fewer.
     """
     values = [
-        json.dumps({"is_public": one.is_public, "viewers": list(one.viewers or ())})
+        json.dumps(
+            {
+                "is_public": one.is_public,
+                "viewers": list(one.viewers or ()),
+                "is_told": one != NOT_TOLD,
+            }
+        )
         for one in told.values()
     ]
     await connection.execute(
