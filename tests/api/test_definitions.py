@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 from tests.api.conftest import Given
 
+from wellhead.domain.catalogue import KeptDefinition
 from wellhead.domain.errors import ConflictError, NotFoundError
 from wellhead.services import definitions
 from wellhead.services.parts import Parts
@@ -136,6 +138,34 @@ async def test_a_name_is_replaced_only_if_asked_for(
     assert kept["definition"] == other
 
 
+@pytest.mark.parametrize("is_the_same", [True, False])
+async def test_of_two_who_add_one_name_at_once_the_first_is_kept(
+    parts: Parts, given: Given, definition: str, *, is_the_same: bool
+) -> None:
+    collection = await given.collection()
+    organization = UUID(collection["organization_id"])
+    first = KeptDefinition(
+        short_name="my_tracker",
+        definition=definition if is_the_same else definition + "# another",
+        digest="first",
+        created_at=parts.clock.now(),
+        modified_at=parts.clock.now(),
+    )
+    async with parts.db.begin() as connection:
+        await store.add(connection, first)
+        second = asyncio.create_task(
+            definitions.add(parts, organization, definition, replace=False)
+        )
+        done, _ = await asyncio.wait({second}, timeout=0.5)
+        assert not done, "it waits for the first"
+
+    if is_the_same:
+        assert (await second).digest == "first"
+    else:
+        with pytest.raises(ConflictError, match="with another definition"):
+            await second
+
+
 async def test_no_built_in_source_is_replaced_or_removed(
     client: httpx.AsyncClient,
 ) -> None:
@@ -217,7 +247,7 @@ async def test_a_definition_that_this_program_does_not_take_is_left_out(
         kept = await store.hold(connection, "my_tracker")
         assert kept is not None
         later = replace(kept, definition="wellhead: 2\n", digest="of a later program")
-        await store.put(connection, later)
+        await store.replace(connection, later)
     other = replace(parts, sources=Registry.load(include_demo=False))
 
     await definitions.look(other)

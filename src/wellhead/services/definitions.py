@@ -9,6 +9,7 @@ it was read by, so the next job of a replaced one lists everything anew.
 """
 
 import asyncio
+import dataclasses
 import hashlib
 from uuid import UUID
 
@@ -70,22 +71,28 @@ async def add(
     if name in parts.sources.by_name:
         raise ConflictError(f"The short name '{name}' is that of a built-in source")
     now = parts.clock.now()
+    new = KeptDefinition(
+        short_name=name,
+        definition=text,
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+        created_at=now,
+        modified_at=now,
+    )
     async with parts.db.begin() as connection:
         former = await store.hold(connection, name, to_change=True)
-        if former is not None and former.definition == text:
-            return former
-        if former is not None and not replace:
+        if former is None and not await store.add(connection, new):
+            # somebody added it at the same time
+            former = await store.hold(connection, name, to_change=True)
+        if former is None:
+            await _note(connection, parts, organization_id, Action.SOURCE_ADDED, new)
+        elif former.definition == text:
+            new = former
+        elif replace:
+            new = dataclasses.replace(new, created_at=former.created_at)
+            await store.replace(connection, new)
+            await _note(connection, parts, organization_id, Action.SOURCE_REPLACED, new)
+        else:
             raise ConflictError(await _there_already(connection, name))
-        new = KeptDefinition(
-            short_name=name,
-            definition=text,
-            digest=hashlib.sha256(text.encode()).hexdigest(),
-            created_at=now if former is None else former.created_at,
-            modified_at=now,
-        )
-        await store.put(connection, new)
-        did = Action.SOURCE_ADDED if former is None else Action.SOURCE_REPLACED
-        await _note(connection, parts, organization_id, did, new)
     await look(parts)
     return new
 

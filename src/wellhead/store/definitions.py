@@ -1,9 +1,10 @@
 """Definitions of sources in the ledger, which all processes share."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from wellhead.domain.catalogue import KeptDefinition
@@ -39,21 +40,25 @@ async def hold(
     return None if row is None else KeptDefinition(**row._asdict())
 
 
-async def put(connection: AsyncConnection, new: KeptDefinition) -> None:
-    """Write a definition, in place of a former one."""
-    changed = {
-        "definition": new.definition,
-        "digest": new.digest,
-        "modified_at": new.modified_at,
-    }
+async def add(connection: AsyncConnection, new: KeptDefinition) -> bool:
+    """Write a definition, unless there is one of its name; waits for who is adding it.
+
+    Returns whether it was written.
+    """
+    done = await connection.execute(
+        insert(source_definition)
+        .values(**asdict(new))
+        .on_conflict_do_nothing()
+        .returning(_t.short_name)
+    )
+    return done.one_or_none() is not None
+
+
+async def replace(connection: AsyncConnection, new: KeptDefinition) -> None:
     await connection.execute(
-        upsert(source_definition)
-        .values(
-            short_name=new.short_name,
-            created_at=new.created_at,
-            **changed,
-        )
-        .on_conflict_do_update(index_elements=["short_name"], set_=changed)
+        update(source_definition)
+        .where(_t.short_name == new.short_name)
+        .values(**asdict(new))
     )
 
 
