@@ -54,6 +54,7 @@ ON_SERVERS = {
     "webdav": "tests/sources/test_files.py",
     "web": "tests/sources/test_web.py",
     "rss": "tests/sources/test_rss.py",
+    "imap": "tests/sources/test_imap.py",
 }
 _KINDS = Registry.load(include_demo=True).by_name
 FEDERATED = sorted(name for name, kind in _KINDS.items() if kind.is_federated)

@@ -611,6 +611,7 @@ async def test_messages_are_not_marked_as_read(
     assert account.client.uid("SEARCH", "UNSEEN") == ("OK", [b"1 2"])
 
 
+@pytest.mark.soak
 async def test_many_messages_need_little_memory_for_a_cursor(
     rich: MailServer, source: Make
 ) -> None:
