@@ -90,7 +90,8 @@ def _flat(found: list[Result]) -> Verdict:
             return Verdict(target, str(one["error"]), None)
     peaks = [one["peak_mb"] for one in found]
     told = ", ".join(f"{one['entities']:,}: {one['peak_mb']:.0f} MB" for one in found)
-    return Verdict(target, told, max(peaks) <= MEMORY_GROWTH * peaks[0])
+    is_flat = max(peaks) <= MEMORY_GROWTH * peaks[0] if len(peaks) > 1 else None
+    return Verdict(target, told, is_flat)
 
 
 def names(told: dict[str, Any]) -> list[str]:
