@@ -1,8 +1,8 @@
-"""Serves pages of made-up records: `python -m bench.paged PAGES RECORDS SOCKET`."""
+"""Serves pages of made-up records, for `bench.sources`."""
 
+import argparse
 import json
 import socket
-import sys
 
 import uvicorn
 from starlette.applications import Starlette
@@ -43,14 +43,18 @@ def create_app(answers: list[bytes]) -> Starlette:
 
 
 def main() -> None:
-    count, size, descriptor = map(int, sys.argv[1:])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("pages", type=int)
+    parser.add_argument("records", type=int, help="on a page")
+    parser.add_argument("--socket", type=int, required=True)
+    given = parser.parse_args()
     config = uvicorn.Config(
-        create_app(bodies(count, size)),
+        create_app(bodies(given.pages, given.records)),
         log_config=None,
         access_log=False,
         lifespan="off",
     )
-    uvicorn.Server(config).run([socket.socket(fileno=descriptor)])
+    uvicorn.Server(config).run([socket.socket(fileno=given.socket)])
 
 
 if __name__ == "__main__":

@@ -12,14 +12,11 @@ import asyncio
 import json
 import os
 import platform
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from statistics import median
@@ -30,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import corpus, rows
-from wellhead.app.postgres import EmbeddedPostgres
+from bench.api import installed, serve
 from wellhead.domain.catalogue import Tested
 from wellhead.domain.entities import Entity
 from wellhead.domain.items import Item, Listed, ScopeEnd, ScopeStart, Upsert
@@ -155,71 +152,60 @@ def compare(source: Work, bare: Work) -> dict[str, float]:
     }
 
 
+async def read_rows(url: str, *, describing: bool) -> int:
+    wanted = rows.source(url, "ticket")
+    known = dict(wanted.config), dict(wanted.credentials or {})
+    return await read(PostgreSQLSource.create(*known), describing=describing)
+
+
+async def read_rows_bare(url: str) -> int:
+    return rows.read_bare(url)
+
+
+async def read_folder(folder: Path, *, describing: bool) -> int:
+    config = {
+        "path": str(folder),
+        "include_hidden": True,
+        "use_ignore_files": False,
+    }
+    return await read(FileSystemSource.create(config, {}), describing=describing)
+
+
+async def read_folder_bare(folder: Path, *, opening: bool) -> int:
+    return read_files(folder, opening=opening)
+
+
 def compare_rows(count: int) -> Iterator[tuple[str, dict[str, float]]]:
-    with tempfile.TemporaryDirectory(prefix="wellhead-bench-") as folder:
-        work = Path(folder)
-        work.chmod(0o711)  # the database's own user passes through
-        postgres = EmbeddedPostgres.ensure(work / "data")
-        try:
-            rows.fill(postgres.url, count)
-            wanted = rows.source(postgres.url, "ticket")
-            known = dict(wanted.config), dict(wanted.credentials or {})
-
-            async def bare() -> int:
-                return rows.read_bare(postgres.url)
-
-            for describing in (False, True):
-
-                def source(describing: bool = describing) -> Coroutine[Any, Any, int]:  # noqa: FBT001
-                    made = PostgreSQLSource.create(*known)
-                    return read(made, describing=describing)
-
-                yield f"postgresql, rows {DONE[describing]}", compare(source, bare)
-        finally:
-            postgres.stop()
+    with installed() as (_, postgres):
+        url = postgres.url
+        rows.fill(url, count)
+        bare = partial(read_rows_bare, url)
+        for is_whole, done in DONE.items():
+            source = partial(read_rows, url, describing=is_whole)
+            yield f"postgresql, rows {done}", compare(source, bare)
 
 
 def compare_files(files: int) -> Iterator[tuple[str, dict[str, float]]]:
-    with tempfile.TemporaryDirectory(prefix="wellhead-bench-") as folder:
-        corpus.build(Path(folder), files)
-        config = {"path": folder, "include_hidden": True, "use_ignore_files": False}
-        for describing in (False, True):
-
-            async def bare(opening: bool = describing) -> int:  # noqa: FBT001
-                return read_files(Path(folder), opening=opening)
-
-            def source(describing: bool = describing) -> Coroutine[Any, Any, int]:  # noqa: FBT001
-                made = FileSystemSource.create(config, {})
-                return read(made, describing=describing)
-
-            yield f"file_system, files {DONE[describing]}", compare(source, bare)
+    with tempfile.TemporaryDirectory(prefix="wellhead-bench-") as name:
+        folder = Path(name)
+        corpus.build(folder, files)
+        for is_whole, done in DONE.items():
+            source = partial(read_folder, folder, describing=is_whole)
+            bare = partial(read_folder_bare, folder, opening=is_whole)
+            yield f"file_system, files {done}", compare(source, bare)
 
 
 def compare_pages() -> Iterator[tuple[str, dict[str, float]]]:
-    with _server() as url:
+    with serve(["bench.paged", str(PAGES), str(RECORDS)], {}) as server:
 
         class Here(PagesSource):
-            api = Api(name="Pages", base_url=url)
+            api = Api(name="Pages", base_url=server.url)
 
         def source() -> Coroutine[Any, Any, int]:
             return read(Here.create({}, {}), describing=True)
 
-        yield "HTTP kit, records described", compare(source, lambda: read_pages(url))
-
-
-@contextmanager
-def _server() -> Iterator[str]:
-    """Serve pages from a process of its own."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port, descriptor = listener.getsockname()[1], listener.fileno()
-        words = [sys.executable, "-m", "bench.paged"]
-        words += map(str, (PAGES, RECORDS, descriptor))
-        process = subprocess.Popen(words, pass_fds=[descriptor])  # noqa: S603
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
+        bare = partial(read_pages, server.url)
+        yield "HTTP kit, records described", compare(source, bare)
 
 
 def show(found: dict[str, dict[str, float]]) -> None:
