@@ -9,6 +9,7 @@ from uuid import UUID
 import httpx
 import pytest
 from tests.api.conftest import Given
+from tests.declared import DEFINITION
 
 from wellhead.domain.catalogue import KeptDefinition
 from wellhead.domain.errors import ConflictError, NotFoundError
@@ -19,23 +20,6 @@ from wellhead.sources.testing.faults import Reply
 from wellhead.sources.testing.server import VendorServer
 from wellhead.store import definitions as store
 
-DEFINITION = """\
-wellhead: 1
-short_name: my_tracker
-name: My tracker
-description: Tickets.
-base_url: http://127.0.0.1:PORT/v1
-credentials:
-  token: {title: Token, description: Made in the settings.}
-auth: {kind: bearer, token: token}
-check: {path: /me}
-streams:
-  tickets:
-    type: MyTicket
-    list: {path: /tickets, records: tickets}
-    name: "{title}"
-    text: "{body}"
-"""
 OTHER = DEFINITION.replace('"{body}"', '"More: {body}"')
 
 

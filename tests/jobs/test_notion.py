@@ -1,49 +1,31 @@
 """Jobs of Notion: blocks are read where a page changed, and the trash is noticed."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass
 
-import httpx
 import pytest
 from tests.bench import Bench
+from tests.jobs.at_vendor import Vendor, connected
 from tests.vendors.notion import TOKEN, Workspace, block
 
 from wellhead.domain.jobs import JobMode
 from wellhead.sources.connectors.notion import NotionSource
-from wellhead.sources.registry import Registry
-from wellhead.sources.testing.faults import Reply
-from wellhead.sources.testing.server import VendorServer
-from wellhead.store import connections
 
 
+@dataclass
 class Desk:
     """A connection to the workspace in memory."""
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.workspace = Workspace()
-
-    def respond(self, request: httpx.Request) -> Reply:
-        return Reply(self.workspace.answer(request))
+    bench: Bench
+    workspace: Workspace
 
 
 @pytest.fixture
 async def desk(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Desk]:
-    parts = replace(bench.parts, sources=Registry.load(include_demo=False))
-    found = Desk(replace(bench, desk=replace(bench.desk, parts=parts), parts=parts))
-    await bench.configure("notion")
-    async with bench.parts.db.begin() as connection:
-        sealed = bench.parts.cipher.encrypt({"access_token": TOKEN})
-        await connections.save_credential(
-            connection, bench.connection_id, sealed, at=bench.parts.clock.now()
-        )
-    async with VendorServer(found.respond) as server:
-        local = f"http://127.0.0.1:{server.port}/v1"
-        api = replace(NotionSource.api, base_url=local)
-        monkeypatch.setattr(NotionSource, "api", api)
-        unhurried = replace(NotionSource.info, rate_limit=None)
-        monkeypatch.setattr(NotionSource, "info", unhurried)
-        yield found
+    workspace = Workspace()
+    vendor = Vendor(NotionSource, {"access_token": TOKEN}, "/v1", workspace.answer)
+    async with connected(bench, monkeypatch, vendor) as at_notion:
+        yield Desk(at_notion, workspace)
 
 
 async def test_what_is_nested_in_a_changed_page_is_found(desk: Desk) -> None:

@@ -1,31 +1,24 @@
 """Jobs of Slack: what its history hides from a cursor is found once a day."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from dataclasses import dataclass
 
-import httpx
 import pytest
 from tests.bench import Bench
+from tests.jobs.at_vendor import Vendor, connected
 from tests.vendors.slack import GENERAL, TOKEN, Team, ref_of
 
 from wellhead.domain.errors import ErrorCategory
 from wellhead.domain.jobs import JobMode, JobStatus
 from wellhead.sources.connectors.slack import SlackSource
-from wellhead.sources.registry import Registry
-from wellhead.sources.testing.faults import Reply
-from wellhead.sources.testing.server import VendorServer
-from wellhead.store import connections
 
 
+@dataclass
 class Office:
     """A connection to the workspace in memory."""
 
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.team = Team()
-
-    def respond(self, request: httpx.Request) -> Reply:
-        return Reply(self.team.answer(request))
+    bench: Bench
+    team: Team
 
     async def a_day_later(self) -> None:
         await self.bench.execute(
@@ -37,21 +30,10 @@ class Office:
 async def office(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Office]:
-    parts = replace(bench.parts, sources=Registry.load(include_demo=False))
-    found = Office(replace(bench, desk=replace(bench.desk, parts=parts), parts=parts))
-    await bench.configure("slack")
-    async with bench.parts.db.begin() as connection:
-        sealed = bench.parts.cipher.encrypt({"access_token": TOKEN})
-        await connections.save_credential(
-            connection, bench.connection_id, sealed, at=bench.parts.clock.now()
-        )
-    async with VendorServer(found.respond) as server:
-        local = f"http://127.0.0.1:{server.port}/api"
-        api = replace(SlackSource.api, base_url=local)
-        monkeypatch.setattr(SlackSource, "api", api)
-        unhurried = replace(SlackSource.info, rate_limit=None)
-        monkeypatch.setattr(SlackSource, "info", unhurried)
-        yield found
+    team = Team()
+    vendor = Vendor(SlackSource, {"access_token": TOKEN}, "/api", team.answer)
+    async with connected(bench, monkeypatch, vendor) as at_slack:
+        yield Office(at_slack, team)
 
 
 async def test_late_replies_edits_and_deletes_are_found_a_day_later(
