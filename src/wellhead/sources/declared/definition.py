@@ -26,7 +26,7 @@ def _is_path(text: str) -> str:
 
 def _is_scalar(value: Any) -> Any:
     if isinstance(value, dict | list):
-        raise ValueError("a single value is expected here")  # noqa: TRY004
+        raise ValueError("a single value is expected here")  # noqa: TRY004  # pydantic tells it
     return value
 
 

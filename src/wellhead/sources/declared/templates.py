@@ -121,7 +121,7 @@ def moment(value: Any) -> datetime | None:
     if value is None or value == "":
         return None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"'{written(value)[:40]}' is no time")  # noqa: TRY004
+        raise ValueError(f"'{written(value)[:40]}' is no time")  # noqa: TRY004  # of the vendor
     text = str(value)
     if not re.fullmatch(r"-?\d+(\.\d+)?", text):
         found = datetime.fromisoformat(text)

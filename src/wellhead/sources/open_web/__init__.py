@@ -3,6 +3,6 @@
 from wellhead.sources.open_web.addresses import normal
 from wellhead.sources.open_web.texts import decode
 from wellhead.sources.open_web.transport import PrivateAddressError
-from wellhead.sources.open_web.visitor import Visitor, visited
+from wellhead.sources.open_web.visitor import POLITE, Visitor, visited
 
-__all__ = ["PrivateAddressError", "Visitor", "decode", "normal", "visited"]
+__all__ = ["POLITE", "PrivateAddressError", "Visitor", "decode", "normal", "visited"]

@@ -15,7 +15,7 @@ from wellhead.sources.http.exchange import Take
 from wellhead.sources.http.limits import LocalLimiter
 from wellhead.sources.open_web.addresses import normal, origin
 from wellhead.sources.open_web.transport import OpenTransport
-from wellhead.sources.rate_limits import RateLimit
+from wellhead.sources.rate_limits import RateLimit, RateLimitLevel
 from wellhead.sources.surroundings import Surroundings
 
 ROBOT = "Wellhead"
@@ -23,6 +23,8 @@ ROBOT = "Wellhead"
 USER_AGENT = f"{ROBOT}/{version('wellhead')} (+https://github.com/wellhead/wellhead)"
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_REDIRECTS = 5
+POLITE = RateLimit(requests=300, seconds=60, level=RateLimitLevel.CONNECTION)
+"""What a guest asks of all servers together: sources that visit declare it."""
 _Got = TypeVar("_Got")
 
 
@@ -47,10 +49,10 @@ class Pace:
 class Visitor:
     """Use one for each source, and close it. Errors are those of `ApiClient`."""
 
-    def __init__(self, around: Surroundings, limit: RateLimit) -> None:
+    def __init__(self, around: Surroundings) -> None:
         self._own = OpenTransport(allow_private=around.allow_private)
         self._around = replace(around, transport=around.transport or self._own)
-        self._limiter = around.limiter or LocalLimiter(limit)
+        self._limiter = around.limiter or LocalLimiter(POLITE)
         self._paces: dict[str, Pace] = {}
         self._clients: dict[str, ApiClient] = {}
 

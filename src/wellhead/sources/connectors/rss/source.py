@@ -32,8 +32,7 @@ from wellhead.domain.items import (
     Upsert,
 )
 from wellhead.sources.base import Config, Source, SourceInfo
-from wellhead.sources.open_web import Visitor, normal, visited
-from wellhead.sources.rate_limits import RateLimit, RateLimitLevel
+from wellhead.sources.open_web import POLITE, Visitor, normal, visited
 
 ENTRY = "FeedEntry"
 ACCEPT = "application/atom+xml, application/rss+xml, application/xml;q=0.9, */*;q=0.8"
@@ -84,7 +83,7 @@ class RSSSource(Source):
         is_incremental=True,
         yields_deletes=True,
         is_window=True,
-        rate_limit=RateLimit(requests=300, seconds=60, level=RateLimitLevel.CONNECTION),
+        rate_limit=POLITE,
     )
     config_model = RSSConfig
     config: RSSConfig
@@ -141,9 +140,7 @@ class RSSSource(Source):
 
     @cached_property
     def _visitor(self) -> Visitor:
-        limit = self.info.rate_limit
-        assert limit is not None  # noqa: S101  # it stands above
-        return Visitor(self.surroundings, limit)
+        return Visitor(self.surroundings)
 
     @cached_property
     def _parser(self) -> Any:

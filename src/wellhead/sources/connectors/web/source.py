@@ -11,8 +11,7 @@ from wellhead.domain.items import Item, Ref
 from wellhead.sources.base import NoConfig, Source, SourceInfo
 from wellhead.sources.connectors.web.config import WebConfig
 from wellhead.sources.connectors.web.crawl import FILE, PAGE
-from wellhead.sources.open_web import Visitor
-from wellhead.sources.rate_limits import RateLimit, RateLimitLevel
+from wellhead.sources.open_web import POLITE, Visitor
 
 
 class WebSource(Source):
@@ -29,7 +28,7 @@ class WebSource(Source):
         supports_continuous=True,
         is_incremental=True,
         yields_deletes=True,
-        rate_limit=RateLimit(requests=300, seconds=60, level=RateLimitLevel.CONNECTION),
+        rate_limit=POLITE,
     )
     config_model = WebConfig
     config: WebConfig
@@ -62,7 +61,5 @@ class WebSource(Source):
             raise ConfigError(
                 "The web source is not installed: pip install 'wellhead[web]'"
             ) from error
-        limit = self.info.rate_limit
-        assert limit is not None  # noqa: S101  # it stands above
-        self._visitor = Visitor(self.surroundings, limit)
+        self._visitor = Visitor(self.surroundings)
         return made.Crawler(self.config, self._visitor)
